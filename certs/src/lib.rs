@@ -1,1 +1,15 @@
-//! Placeholder.
+//! Certificates: make an authority, let it issue, and judge whether what is there may stay.
+//!
+//! In: names, PEM and the time. Out: PEM and verdicts. Never: a clock, a file, a network, a
+//! Kubernetes object, or a private key in a `Debug` text.
+
+mod authority;
+mod error;
+mod judge;
+mod read;
+mod request;
+
+pub use authority::{AUTHORITY_LIFE, Authority, LEAF_LIFE};
+pub use error::Error;
+pub use judge::{Reason, Verdict, judge, judge_authority};
+pub use request::{Pair, Purpose, Request};

@@ -1,1 +1,24 @@
-//! Placeholder.
+//! The API of Silverback: Kubernetes kinds, their schemas and rules, defaults, names and conditions.
+//!
+//! In: nothing but values. Out: types, custom resource definitions, pure functions over them.
+//! Never: input or output, a clock, an async runtime, a Kubernetes client.
+
+#[macro_use]
+mod words;
+
+pub mod access;
+pub mod conditions;
+pub mod dataplane;
+pub mod defaults;
+pub mod k8s;
+pub mod names;
+pub mod pod_template;
+pub mod port;
+pub mod quantity;
+mod schema;
+pub mod wanted;
+
+pub use dataplane::{DataPlane, DataPlaneSpec};
+pub use pod_template::PodTemplatePatch;
+pub use port::Port;
+pub use schema::definitions;

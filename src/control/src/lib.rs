@@ -1,1 +1,45 @@
-//! Placeholder.
+//! One reconciler per kind: read, validate, build, write, status.
+//!
+//! Decisions are taken in `plan`, writes are made by `runtime`; what is here brings the two together.
+
+pub mod authority;
+mod certificate;
+pub mod dataplane;
+pub mod hubs;
+
+use std::sync::Arc;
+
+use kube::Client;
+use plan::dataplane::Settings;
+use runtime::Writer;
+use runtime::drive::Kit;
+use runtime::events::Events;
+use runtime::metrics::Metrics;
+
+pub use authority::Authority;
+pub use hubs::Hubs;
+
+/// What reconcilers share.
+#[derive(Clone)]
+pub struct Context {
+    /// What the operator was told about every `DataPlane`.
+    pub settings: Arc<Settings>,
+    /// The authority of the admin certificates.
+    pub authority: Arc<Authority>,
+    /// Warm stores of what is read.
+    pub hubs: Hubs,
+    /// What the loop around a reconciler needs.
+    pub kit: Kit,
+}
+
+/// The loop's part of a context.
+pub fn kit(client: &Client, metrics: &Metrics) -> Kit {
+    Kit {
+        writer: Writer::new(client.clone(), metrics.clone()),
+        events: Events::new(client.clone(), CONTROLLER),
+        metrics: metrics.clone(),
+    }
+}
+
+/// What events name as their source.
+const CONTROLLER: &str = "silverback";

@@ -1,0 +1,121 @@
+//! What the operator may do in a cluster, and why.
+//!
+//! In: nothing. Out: one table, from which the roles are generated and against which recorded calls
+//! can be compared. Never: a wildcard, or a right that no code uses.
+
+/// Where a right holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// In every namespace that the operator watches.
+    Watched,
+    /// In the operator's own namespace only.
+    Own,
+}
+
+/// One line of the table: verbs on one resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Where it holds.
+    pub scope: Scope,
+    /// API group; empty for the core group.
+    pub group: &'static str,
+    /// Plural of the kind, with the subresource where there is one.
+    pub resource: &'static str,
+    /// The verbs, sorted.
+    pub verbs: &'static [&'static str],
+    /// What the operator does with it.
+    pub why: &'static str,
+}
+
+/// Reading through a watch store. `get` is for the one object that must be fresh.
+const READ: &[&str] = &["get", "list", "watch"];
+/// Server-side apply of children: `patch` needs `create` where the object does not exist yet.
+const OWN: &[&str] = &["create", "delete", "get", "list", "patch", "watch"];
+
+/// Every right of the operator.
+pub const GRANTS: &[Grant] = &[
+    Grant {
+        scope: Scope::Watched,
+        group: "gateway-operator.konghq.com",
+        resource: "dataplanes",
+        verbs: READ,
+        why: "the kind that it reconciles",
+    },
+    Grant {
+        scope: Scope::Watched,
+        group: "gateway-operator.konghq.com",
+        resource: "dataplanes/finalizers",
+        verbs: &["update"],
+        why: "owner references that block deletion need it where OwnerReferencesPermissionEnforcement is on, as on OpenShift",
+    },
+    Grant {
+        scope: Scope::Watched,
+        group: "gateway-operator.konghq.com",
+        resource: "dataplanes/status",
+        verbs: &["patch"],
+        why: "conditions and addresses",
+    },
+    Grant {
+        scope: Scope::Watched,
+        group: "apps",
+        resource: "deployments",
+        verbs: OWN,
+        why: "the pods of a DataPlane",
+    },
+    Grant {
+        scope: Scope::Watched,
+        group: "",
+        resource: "services",
+        verbs: OWN,
+        why: "the ingress and the admin Service of a DataPlane",
+    },
+    Grant {
+        scope: Scope::Watched,
+        group: "",
+        resource: "secrets",
+        verbs: OWN,
+        why: "the operator's certificate authority and the certificates that it signs",
+    },
+    Grant {
+        scope: Scope::Watched,
+        group: "",
+        resource: "pods",
+        verbs: READ,
+        why: "why a DataPlane is not ready: images, crashes, scheduling",
+    },
+    Grant {
+        scope: Scope::Watched,
+        group: "events.k8s.io",
+        resource: "events",
+        verbs: &["create", "patch"],
+        why: "tells users what happened; patch counts a repetition",
+    },
+    Grant {
+        scope: Scope::Own,
+        group: "coordination.k8s.io",
+        resource: "leases",
+        verbs: &["create", "get", "list", "patch", "update", "watch"],
+        why: "one replica reconciles at a time",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_least_and_in_order() {
+        for grant in GRANTS {
+            assert!(!grant.why.is_empty() && !grant.verbs.is_empty(), "{grant:?}");
+            assert!(grant.verbs.is_sorted(), "{grant:?}");
+            let all = [grant.group, grant.resource]
+                .into_iter()
+                .chain(grant.verbs.iter().copied());
+            assert!(all.into_iter().all(|word| !word.contains('*')), "{grant:?}");
+            let same = |other: &&Grant| {
+                other.scope == grant.scope && other.group == grant.group && other.resource == grant.resource
+            };
+            assert_eq!(GRANTS.iter().filter(same).count(), 1, "{grant:?}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The reasons of conditions.
+//!
+//! In: nothing. Out: one constant per reason, and the table of all with their meaning, from which
+//! the reference is written. Never: a message; that is a sentence about one object.
+
+words! {
+    /// Everything that the condition asks for is there.
+    READY = "Ready";
+    /// An object that this one needs is not ready yet.
+    DEPENDENCIES_NOT_READY = "DependenciesNotReady";
+    /// Pods are starting; nothing is known to be wrong.
+    WAITING_TO_BECOME_READY = "WaitingToBecomeReady";
+    /// An object was just written and has not been observed since.
+    RESOURCE_CREATED_OR_UPDATED = "ResourceCreatedOrUpdated";
+    /// An object could not be written; the message has the API server's words.
+    UNABLE_TO_PROVISION = "UnableToProvision";
+    /// The specification has an error; the message names the field and the remedy.
+    VALIDATION_FAILED = "ValidationFailed";
+    /// A Secret or ConfigMap that the pod template refers to does not exist.
+    REFERENCED_RESOURCES_NOT_AVAILABLE = "ReferencedResourcesNotAvailable";
+    /// An image could not be pulled; the message has the container and the registry's answer.
+    IMAGE_PULL_FAILED = "ImagePullFailed";
+    /// A container cannot be started, for example because its command does not exist.
+    CONTAINER_START_FAILED = "ContainerStartFailed";
+    /// A container ends again and again; the message has its exit code.
+    CRASH_LOOP = "CrashLoop";
+    /// No node takes a pod; the message has the scheduler's words.
+    UNSCHEDULABLE = "Unschedulable";
+    /// A `ResourceQuota` or `LimitRange` of the namespace forbids an object or a pod.
+    QUOTA_EXCEEDED = "QuotaExceeded";
+    /// An admission webhook, a policy or Pod Security refused an object or a pod.
+    REFUSED_BY_POLICY = "RefusedByPolicy";
+    /// The operator may not do what is needed; its `ClusterRole` lacks a rule.
+    FORBIDDEN = "Forbidden";
+    /// An object of the name that a child needs belongs to somebody else; it is left alone.
+    NAME_TAKEN = "NameTaken";
+    /// A port, such as a node port, is in use by something else.
+    PORT_CONFLICT = "PortConflict";
+    /// The Deployment made no progress within its deadline and no pod says why.
+    PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded";
+    /// The specification asks for no pods, so nothing serves.
+    SCALED_TO_ZERO = "ScaledToZero";
+    /// The ingress Service has its address.
+    ADDRESS_ASSIGNED = "AddressAssigned";
+    /// The ingress Service waits for an address; without a load balancer controller none comes.
+    ADDRESS_PENDING = "AddressPending";
+    /// New pods are replacing old ones; nothing is known to be wrong.
+    PROGRESSING = "Progressing";
+    /// All pods are of the last revision.
+    ROLLED_OUT = "RolledOut";
+    /// Every reference resolves.
+    RESOLVED_REFS = "ResolvedRefs";
+}

@@ -1,0 +1,162 @@
+//! The `network` stanza: the ingress Service and its ports.
+//!
+//! In: manifests. Out: types with the rules that one Service can tell by itself. Never: a default;
+//! those are in `defaults`.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::refused::KonnectCertificate;
+use crate::port::Port;
+
+/// How the pods of a `DataPlane` are reached.
+#[derive(Clone, Debug, Default, PartialEq, KubeSchema, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(test, x_kube(cel))]
+#[x_kube(
+    validation = Rule::new("!has(self.konnectCertificate)")
+        .message("konnectCertificate is not supported by Silverback: Konnect is outside this product; remove spec.network.konnectCertificate")
+        .reason(Reason::FieldValueForbidden)
+        .field_path(".konnectCertificate")
+)]
+pub struct Network {
+    /// The Services in front of the pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub services: Option<Services>,
+
+    /// Not supported by Silverback: refused. Known so that it is never dropped in silence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub konnect_certificate: Option<KonnectCertificate>,
+}
+
+/// The Services in front of the pods.
+#[derive(Clone, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Services {
+    /// The Service that takes the traffic of clients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<IngressService>,
+}
+
+/// The Service that takes the traffic of clients.
+#[derive(Clone, Debug, Default, PartialEq, KubeSchema, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(test, x_kube(cel))]
+#[x_kube(
+    validation = Rule::new("!(has(self.externalTrafficPolicy) && has(self.type) && self.type == 'ClusterIP')")
+        .message("externalTrafficPolicy needs a Service of type LoadBalancer or NodePort: remove it, or change type")
+        .field_path(".externalTrafficPolicy"),
+    validation = Rule::new("!(has(self.ports) && has(self.type) && self.type == 'ClusterIP') || self.ports.all(p, !has(p.nodePort))")
+        .message("nodePort needs a Service of type LoadBalancer or NodePort: remove it from ports, or change type")
+        .field_path(".ports"),
+    validation = Rule::new("!has(self.ports) || self.ports.all(p, self.ports.exists_one(q, q.port == p.port))")
+        .message("each port number may be used once in ports")
+        .reason(Reason::FieldValueDuplicate)
+        .field_path(".ports"),
+    validation = Rule::new("!has(self.ports) || self.ports.all(p, !has(p.name) || self.ports.exists_one(q, has(q.name) && q.name == p.name))")
+        .message("each name may be used once in ports")
+        .reason(Reason::FieldValueDuplicate)
+        .field_path(".ports"),
+)]
+pub struct IngressService {
+    /// Type of the Service. Absent, `LoadBalancer`.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub type_: Option<ServiceType>,
+
+    /// Name of the Service. Absent, `dataplane-ingress-` and the name of the DataPlane.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub name: Option<String>,
+
+    /// Annotations for the Service, such as those a cloud's load balancer reads. Others that the Service has are left alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<BTreeMap<String, String>>,
+
+    /// Whether traffic from outside goes to pods of all nodes, or of the node where it arrives only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_traffic_policy: Option<ExternalTrafficPolicy>,
+
+    /// Ports of the Service. Absent, `http` 80 to 8000 and `https` 443 to 8443.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub ports: Option<Vec<IngressPort>>,
+}
+
+/// Type of the ingress Service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+pub enum ServiceType {
+    /// Reached from outside by a load balancer's address.
+    LoadBalancer,
+    /// Reached from outside by a port of every node.
+    NodePort,
+    /// Reached from inside the cluster only.
+    #[serde(rename = "ClusterIP")]
+    ClusterIp,
+}
+
+impl ServiceType {
+    /// The word that Kubernetes uses in `Service.spec.type`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LoadBalancer => "LoadBalancer",
+            Self::NodePort => "NodePort",
+            Self::ClusterIp => "ClusterIP",
+        }
+    }
+}
+
+/// Where traffic from outside may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+pub enum ExternalTrafficPolicy {
+    /// To pods of all nodes; the client's address is hidden.
+    Cluster,
+    /// To pods of the node where it arrives; the client's address is kept.
+    Local,
+}
+
+impl ExternalTrafficPolicy {
+    /// The word that Kubernetes uses in `Service.spec.externalTrafficPolicy`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cluster => "Cluster",
+            Self::Local => "Local",
+        }
+    }
+}
+
+/// One port of the ingress Service.
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IngressPort {
+    /// Name of the port in the Service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub name: Option<String>,
+
+    /// Port that clients connect to.
+    pub port: Port,
+
+    /// Port of the Kong container that takes the traffic: a number, or the name of a container port.
+    // The limits hold for numbers and for strings respectively. CEL could say the same, but the cost of
+    // matching a string of unknown length 64 times is more than an API server grants to a rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend(
+        "minimum" = 1, "maximum" = 65535, "maxLength" = 15, "pattern" = "^[a-z0-9-]*[a-z][a-z0-9-]*$"
+    ))]
+    pub target_port: Option<IntOrString>,
+
+    /// Port of every node, for the types `NodePort` and `LoadBalancer`. Absent, Kubernetes chooses one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_port: Option<Port>,
+}

@@ -1,0 +1,211 @@
+//! The words by which objects are known: group, labels, annotations, field managers, names of children.
+//!
+//! In: the name of a resource. Out: names that Kubernetes takes, the same on every run. Never: a
+//! random part, so that children are found, adopted and restored by name.
+
+/// API group of every kind.
+pub const GROUP: &str = "gateway-operator.konghq.com";
+
+/// Value of `GatewayClass.spec.controllerName` by default; that of Kong Gateway Operator.
+pub const CONTROLLER: &str = "konghq.com/gateway-operator";
+
+/// Namespace that the manifests install into.
+pub const NAMESPACE: &str = "silverback-system";
+
+/// The container of a `DataPlane` pod that runs Kong.
+pub const PROXY_CONTAINER: &str = "proxy";
+
+/// Name of the port of the admin Service; Kong Ingress Controller looks for it.
+pub const ADMIN_PORT: &str = "admin";
+
+/// Label keys.
+pub mod labels {
+    /// Name of the owner; the selector of Services, Deployments and autoscalers rests on it.
+    pub const APP: &str = "app";
+    /// Kind of the owner, in lower case: `dataplane`.
+    pub const MANAGED_BY: &str = "gateway-operator.konghq.com/managed-by";
+    /// What a Service is for: `admin` or `ingress`.
+    pub const SERVICE_TYPE: &str = "gateway-operator.konghq.com/dataplane-service-type";
+    /// Whether a Service serves (`live`) or waits for promotion (`preview`).
+    pub const SERVICE_STATE: &str = "gateway-operator.konghq.com/dataplane-service-state";
+    /// Whether a Deployment serves (`live`) or waits for promotion (`preview`).
+    pub const DEPLOYMENT_STATE: &str = "gateway-operator.konghq.com/dataplane-deployment-state";
+    /// On a certificate Secret: the Service whose name it certifies.
+    pub const SERVICE_SECRET: &str = "gateway-operator.konghq.com/service-secret";
+    /// The track, that is the Deployment, that a pod belongs to; fixed when the track is made.
+    pub const TRACK: &str = "gateway-operator.konghq.com/track";
+}
+
+/// Values of our labels.
+pub mod values {
+    /// [`super::labels::MANAGED_BY`] on children of a `DataPlane`.
+    pub const DATAPLANE: &str = "dataplane";
+    /// [`super::labels::SERVICE_TYPE`] of the Service that takes traffic.
+    pub const INGRESS: &str = "ingress";
+    /// [`super::labels::SERVICE_TYPE`] of the Service of the admin API.
+    pub const ADMIN: &str = "admin";
+    /// The state of what serves.
+    pub const LIVE: &str = "live";
+    /// The state of what waits for promotion.
+    pub const PREVIEW: &str = "preview";
+    /// [`super::labels::TRACK`] of the first track of a `DataPlane`. The label says which track it is, not
+    /// what it does: after a promotion another one serves, under its own name.
+    pub const FIRST_TRACK: &str = "1";
+}
+
+/// Annotation keys.
+pub mod annotations {
+    /// On a `DataPlane`: `"true"` promotes the waiting pods once they are ready.
+    pub const PROMOTE_WHEN_READY: &str = "gateway-operator.konghq.com/promote-when-ready";
+    /// On a `DataPlane`: `key=value,…` replaces the selector of its Services.
+    pub const SELECTOR_OVERRIDE: &str = "gateway-operator.konghq.com/service-selector-override";
+    /// On a child: the revision of the specification that it was made from.
+    pub const REVISION: &str = "gateway-operator.konghq.com/revision";
+    /// On a pod: the whole name of its `DataPlane`, which the label `app` holds cut where it is long.
+    pub const DATAPLANE: &str = "gateway-operator.konghq.com/dataplane";
+    /// On a pod template: hash of the admin certificate, so that a new one rolls the pods.
+    pub const CERTIFICATE_HASH: &str = "gateway-operator.konghq.com/certificate-hash";
+    /// Set by `kubectl rollout restart` on the pod template; never ours.
+    pub const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
+}
+
+/// Field managers of server-side apply, one per concern: `managedFields` then reads as documentation.
+pub mod managers {
+    /// The Deployment, Services and other children of a `DataPlane`.
+    pub const DATAPLANE: &str = "silverback/dataplane";
+    /// The certificates.
+    pub const CERTIFICATES: &str = "silverback/certificates";
+    /// The status of our own kinds.
+    pub const STATUS: &str = "silverback/status";
+    /// The leader election lease.
+    pub const LEASE: &str = "silverback/lease";
+}
+
+/// Deployment of one track of a `DataPlane`.
+pub fn deployment(dataplane: &str, track: &str) -> String {
+    child_name("dataplane", &format!("{dataplane}-{track}"))
+}
+
+/// Service that takes the traffic of a `DataPlane`, unless the user names it.
+pub fn ingress_service(dataplane: &str) -> String {
+    child_name("dataplane-ingress", dataplane)
+}
+
+/// Headless Service of the admin API of a `DataPlane`.
+pub fn admin_service(dataplane: &str) -> String {
+    child_name("dataplane-admin", dataplane)
+}
+
+/// Secret with the certificate of the admin API of a `DataPlane`.
+pub fn admin_certificate(dataplane: &str) -> String {
+    child_name("dataplane-admin-cert", dataplane)
+}
+
+/// `HorizontalPodAutoscaler` of a `DataPlane`: its own name, as with Kong Gateway Operator.
+pub fn autoscaler(dataplane: &str) -> String {
+    dataplane.to_owned()
+}
+
+/// `PodDisruptionBudget` of a `DataPlane`: its own name, as with Kong Gateway Operator.
+pub fn disruption_budget(dataplane: &str) -> String {
+    dataplane.to_owned()
+}
+
+/// Longest name of a Service, value of a label and host name of a pod, in characters.
+const LONGEST: usize = 63;
+/// Characters of the hash that a name gets when it cannot be kept whole.
+const HASH: usize = 10;
+
+/// `<prefix>-<owner>` where that is a DNS label of at most 63 characters. Where it is not, because
+/// the owner's name is long or has dots, it is cut, dots become dashes, and a hash of the owner's
+/// name keeps two such owners apart.
+///
+/// `prefix` must be a DNS label of at most 51 characters that starts with a letter.
+pub fn child_name(prefix: &str, owner: &str) -> String {
+    label(&format!("{prefix}-{owner}"))
+}
+
+/// The owner's name as the value of a label: whole where it is a DNS label, else cut and hashed.
+pub fn label_value(owner: &str) -> String {
+    label(owner)
+}
+
+fn label(name: &str) -> String {
+    if name.len() <= LONGEST && !name.contains('.') {
+        return name.to_owned();
+    }
+    let kept: String = name
+        .chars()
+        .take(LONGEST - HASH - 1)
+        .map(|c| if c == '.' { '-' } else { c })
+        .collect();
+    let digest = fingerprint(name.as_bytes()) >> (64 - 4 * HASH);
+    format!("{}-{digest:0HASH$x}", kept.trim_end_matches('-'))
+}
+
+/// Tells one text from another in a label or an annotation: 16 hexadecimal digits.
+pub fn digest(text: &str) -> String {
+    format!("{:016x}", fingerprint(text.as_bytes()))
+}
+
+/// FNV-1a, 64 bits: tiny, and the same for ever, which the standard library's hashes do not promise.
+/// Nothing is trusted because of it: whether a child is ours is decided by its owner's UID.
+fn fingerprint(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_dns_label(name: &str) -> bool {
+        let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        (1..=63).contains(&name.len())
+            && name.chars().all(inner)
+            && !name.starts_with('-')
+            && !name.ends_with('-')
+    }
+
+    #[test]
+    fn short_names_are_kept_whole() {
+        assert_eq!(deployment("edge", "1"), "dataplane-edge-1");
+        assert_eq!(ingress_service("edge"), "dataplane-ingress-edge");
+        assert_eq!(admin_service("edge"), "dataplane-admin-edge");
+        assert_eq!(admin_certificate("edge"), "dataplane-admin-cert-edge");
+        assert_eq!(label_value("edge"), "edge");
+        let longest = "x".repeat(LONGEST - "dataplane--1".len());
+        assert_eq!(deployment(&longest, "1"), format!("dataplane-{longest}-1"));
+    }
+
+    #[test]
+    fn long_and_dotted_names_become_labels_and_stay_apart() {
+        let long = "x".repeat(253);
+        let other = format!("{}y", "x".repeat(252));
+        let dashes = format!("{}-{}", "x".repeat(41), "-".repeat(30));
+        for name in [long.as_str(), &other, &dashes, "eu.edge", "a.b.c"] {
+            for child in [
+                deployment(name, "1"),
+                ingress_service(name),
+                admin_service(name),
+                label_value(name),
+            ] {
+                assert!(is_dns_label(&child), "{child}");
+            }
+        }
+        assert_ne!(deployment(&long, "1"), deployment(&other, "1"));
+        assert_ne!(deployment("eu.edge", "1"), deployment("eu-edge", "1"));
+    }
+
+    #[test]
+    fn names_never_change_between_versions() {
+        assert_eq!(fingerprint(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(
+            fingerprint(b"foobar"),
+            0x8594_4171_f739_67e8,
+            "the published test vector of FNV-1a"
+        );
+        assert_eq!(ingress_service("eu.edge"), "dataplane-ingress-eu-edge-2609143069");
+    }
+}

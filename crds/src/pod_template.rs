@@ -1,0 +1,37 @@
+//! A patch for a pod template, kept exactly as its author wrote it.
+//!
+//! In: the JSON object under `podTemplateSpec`. Out: the same object. Never: a typed template,
+//! because decoding would drop unknown fields (they must be reported with their path), `null` and
+//! `$patch` (they mean removal), and the difference between absent and empty.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A `core/v1` `PodTemplateSpec`, whole or in part, that is merged onto the generated one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PodTemplatePatch(pub Map<String, Value>);
+
+impl PodTemplatePatch {
+    /// The patch as a JSON value, the form in which merges are written.
+    pub fn to_value(&self) -> Value {
+        Value::Object(self.0.clone())
+    }
+}
+
+impl JsonSchema for PodTemplatePatch {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "PodTemplatePatch".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
+    }
+}

@@ -1,0 +1,170 @@
+//! The reconciler of `DataPlane`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crds::DataPlane;
+use crds::conditions::{self, reasons, types};
+use crds::dataplane::DataPlaneStatus;
+use crds::k8s::{Condition, Deployment, Pod, Service};
+use crds::names::annotations;
+use futures::{Stream, StreamExt, stream};
+use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
+use plan::Invalid;
+use plan::dataplane::{Certificate, Objects, Seen};
+use runtime::hub::{Hub, Touch, Watched};
+use runtime::writer::{self, Owner};
+use runtime::{Failure, Impact, Next, Outcome, Reconciler, clock};
+
+use crate::Context;
+use crate::certificate::{self, Issued};
+
+/// How soon to look again while pods start; watches usually tell first.
+const SOON: Duration = Duration::from_secs(15);
+
+/// Why a `DataPlane` was not reconciled.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The specification cannot be provisioned.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// A child could not be written.
+    #[error(transparent)]
+    Write(#[from] writer::Error),
+    /// No certificate could be made.
+    #[error("the certificate of the admin API could not be made")]
+    Certificate(#[source] certs::Error),
+}
+
+impl Failure for Error {
+    fn impact(&self) -> Impact {
+        match self {
+            Self::Invalid(_) => Impact::User,
+            Self::Write(error) => error.impact(),
+            Self::Certificate(_) => Impact::Bug,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => reasons::VALIDATION_FAILED,
+            Self::Write(error) => error.reason(),
+            Self::Certificate(_) => reasons::UNABLE_TO_PROVISION,
+        }
+    }
+}
+
+/// Children and pods as they are after the writes.
+struct Done {
+    deployment: Arc<Deployment>,
+    ingress: Arc<Service>,
+    pods: Vec<Arc<Pod>>,
+}
+
+/// Makes of each `DataPlane` what it asks for.
+pub struct DataPlanes(pub Context);
+
+impl Reconciler for DataPlanes {
+    type Kind = DataPlane;
+    type Status = DataPlaneStatus;
+    type Error = Error;
+
+    async fn reconcile(&self, object: Arc<DataPlane>) -> Result<Outcome<DataPlaneStatus>, Error> {
+        let issued = self.certificate(&object)?;
+        let wanted = plan::dataplane::objects(&self.0.settings, &object, &issued.certificate)?;
+        let done = self.write(&object, wanted).await?;
+        Ok(outcome(&object, &done, &issued))
+    }
+
+    fn failed(&self, object: &DataPlane, error: &Error) -> DataPlaneStatus {
+        plan::dataplane::failed(object, error.reason(), error.public(), clock::now())
+    }
+
+    fn conditions(status: &DataPlaneStatus) -> &[Condition] {
+        status.conditions.as_deref().unwrap_or_default()
+    }
+}
+
+impl DataPlanes {
+    /// The certificate there is, while it is good; else a new one.
+    fn certificate(&self, object: &DataPlane) -> Result<Issued<Certificate>, Error> {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        let secret = ObjectRef::new(&crds::names::admin_certificate(&name)).within(&namespace);
+        let found = self.0.hubs.secrets.get(&secret);
+        let names = plan::dataplane::certificate_names(&namespace, &name);
+        certificate::keep_or_issue(&self.0.authority, found.as_deref(), &names, clock::now()).map_err(Error::Certificate)
+    }
+
+    /// Identity and configuration first, the workload last: a pod never starts without what it mounts.
+    async fn write(&self, object: &DataPlane, wanted: Objects) -> Result<Done, Error> {
+        let Context { hubs, kit, .. } = &self.0;
+        let owner = owner(object);
+        let Objects { certificate, admin, ingress, deployment } = wanted;
+        kit.writer.apply(&hubs.secrets, &owner, &certificate).await?;
+        kit.writer.apply(&hubs.services, &owner, &admin).await?;
+        let served = kit.writer.apply(&hubs.services, &owner, &ingress).await?;
+        let deployed = kit.writer.apply(&hubs.deployments, &owner, &deployment).await?;
+        // A renamed Service goes only when the one of the new name exists.
+        let services = hubs.services.select(|service| service.metadata.namespace.as_ref() == Some(&owner.namespace));
+        kit.writer.prune(&services, &owner, &[admin.name(), ingress.name()]).await?;
+        let pods = hubs.pods.select(|pod| is_of(pod, &owner));
+        Ok(Done { deployment: deployed, ingress: served, pods })
+    }
+}
+
+fn owner(object: &DataPlane) -> Owner {
+    Owner {
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+        uid: object.uid().unwrap_or_default(),
+    }
+}
+
+fn is_of(pod: &Pod, owner: &Owner) -> bool {
+    pod.metadata.namespace.as_ref() == Some(&owner.namespace) && pod.annotations().get(annotations::DATAPLANE) == Some(&owner.name)
+}
+
+fn outcome(object: &DataPlane, done: &Done, issued: &Issued<Certificate>) -> Outcome<DataPlaneStatus> {
+    let now = clock::now();
+    let seen = Seen { deployment: &done.deployment, ingress: &done.ingress, pods: &done.pods, now };
+    let status = plan::dataplane::status(object, &seen);
+    let conditions = status.conditions.as_deref().unwrap_or_default();
+    let settled = conditions::holds(conditions, types::READY) && conditions::holds(conditions, types::ROLLED_OUT);
+    let next = if settled { Next::Settled { again: issued.renew_in } } else { Next::Waiting(SOON) };
+    Outcome { status, next }
+}
+
+/// Everything that calls for a look at a `DataPlane`: itself, and what belongs to it.
+pub fn triggers(cx: &Context) -> impl Stream<Item = ObjectRef<DataPlane>> + Send + use<> {
+    let all = cx.hubs.dataplanes.clone();
+    let own = touches(&cx.hubs.dataplanes, &all, |object: &DataPlane| Some(ObjectRef::from_obj(object)));
+    let deployments = touches(&cx.hubs.deployments, &all, by_owner);
+    let services = touches(&cx.hubs.services, &all, by_owner);
+    let secrets = touches(&cx.hubs.secrets, &all, by_owner);
+    let pods = touches(&cx.hubs.pods, &all, |pod: &Pod| {
+        let name = pod.annotations().get(annotations::DATAPLANE)?;
+        Some(ObjectRef::new(name).within(pod.metadata.namespace.as_deref()?))
+    });
+    stream::select_all([own, deployments, services, secrets, pods])
+}
+
+fn touches<K: Watched>(
+    hub: &Hub<K>,
+    all: &Hub<DataPlane>,
+    owner: impl Fn(&K) -> Option<ObjectRef<DataPlane>> + Send + 'static,
+) -> stream::BoxStream<'static, ObjectRef<DataPlane>> {
+    let all = all.clone();
+    let named = move |touch: Touch<K>| match touch {
+        Touch::Object(object) => owner(object.as_ref()).into_iter().collect(),
+        Touch::Resync => all.all(),
+    };
+    hub.touched().flat_map(move |touch| stream::iter::<Vec<_>>(named(touch))).boxed()
+}
+
+fn by_owner<K: Watched>(child: &K) -> Option<ObjectRef<DataPlane>> {
+    let kind = crds::k8s::kind::<DataPlane>();
+    let owners = child.owner_references();
+    let owner = owners.iter().find(|owner| owner.controller == Some(true) && owner.kind == kind)?;
+    Some(ObjectRef::new(&owner.name).within(child.namespace().as_deref()?))
+}

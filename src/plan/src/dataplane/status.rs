@@ -1,0 +1,147 @@
+//! The status of a `DataPlane`, from its children as they are.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crds::DataPlane;
+use crds::conditions::{self, Status, Update, reasons, types};
+use crds::dataplane::{Address, AddressSource, AddressType, DataPlaneStatus};
+use crds::k8s::{Deployment, Pod, Service, Timestamp};
+use crds::names::values;
+
+use super::trouble::{self, Trouble};
+
+/// The children as they are.
+pub struct Seen<'a> {
+    /// The Deployment of the track that serves.
+    pub deployment: &'a Deployment,
+    /// The Service that takes the traffic.
+    pub ingress: &'a Service,
+    /// The pods.
+    pub pods: &'a [Arc<Pod>],
+    /// The current time.
+    pub now: Timestamp,
+}
+
+/// The status that tells what was seen. `lastTransitionTime` is kept where nothing changed.
+pub fn status(object: &DataPlane, seen: &Seen<'_>) -> DataPlaneStatus {
+    let generation = object.metadata.generation;
+    let name = object.metadata.name.as_deref().unwrap_or_default();
+    let deployed = seen.deployment.status.clone().unwrap_or_default();
+    let trouble = trouble::find(seen.pods, seen.deployment);
+    let mut conditions = object.conditions().to_vec();
+    for update in [ready(seen, trouble.as_ref()), rolled_out(seen, trouble), address(seen)] {
+        conditions::set(&mut conditions, Update { generation, ..update }, seen.now);
+    }
+    let selector = super::selector(name, values::FIRST_TRACK);
+    let selector: Vec<_> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    DataPlaneStatus {
+        observed_generation: generation,
+        conditions: Some(conditions),
+        service: seen.ingress.metadata.name.clone(),
+        addresses: Some(addresses(seen.ingress)),
+        selector: Some(selector.join(",")),
+        ready_replicas: Some(deployed.ready_replicas.unwrap_or(0)),
+        replicas: Some(deployed.replicas.unwrap_or(0)),
+        rollout: None,
+    }
+}
+
+/// The status that tells of a failure and otherwise stays as it was: what runs goes on running.
+pub fn failed(object: &DataPlane, reason: &'static str, message: String, now: Timestamp) -> DataPlaneStatus {
+    let generation = object.metadata.generation;
+    let mut status = object.status.clone().unwrap_or_default();
+    let mut conditions = status.conditions.take().unwrap_or_default();
+    let update = Update { type_: types::READY, status: Status::False, reason, message, generation };
+    conditions::set(&mut conditions, update, now);
+    DataPlaneStatus { observed_generation: generation, conditions: Some(conditions), ..status }
+}
+
+fn update(type_: &'static str, status: Status, reason: &'static str, message: impl Into<String>) -> Update {
+    Update { type_, status, reason, message: message.into(), generation: None }
+}
+
+fn wanted(deployment: &Deployment) -> i32 {
+    deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
+}
+
+/// Whether enough pods serve. Pods of a surge, and old ones that still serve during a roll, count.
+fn ready(seen: &Seen<'_>, trouble: Option<&Trouble>) -> Update {
+    let wanted = wanted(seen.deployment);
+    let available = seen.deployment.status.as_ref().and_then(|s| s.available_replicas).unwrap_or(0);
+    if wanted == 0 {
+        return update(types::READY, Status::False, reasons::SCALED_TO_ZERO, "spec.deployment.replicas is 0: nothing serves");
+    }
+    if available >= wanted {
+        return update(types::READY, Status::True, reasons::READY, format!("{wanted} of {wanted} replicas serve"));
+    }
+    match trouble {
+        Some(Trouble { reason, message }) => update(types::READY, Status::False, reason, message),
+        None => {
+            let message = format!("{available} of {wanted} replicas serve, the others are starting");
+            update(types::READY, Status::False, reasons::WAITING_TO_BECOME_READY, message)
+        }
+    }
+}
+
+/// Whether all pods are of the last revision.
+fn rolled_out(seen: &Seen<'_>, trouble: Option<Trouble>) -> Update {
+    let wanted = wanted(seen.deployment);
+    let deployed = seen.deployment.status.clone().unwrap_or_default();
+    let observed = deployed.observed_generation >= seen.deployment.metadata.generation;
+    let updated = if observed { deployed.updated_replicas.unwrap_or(0) } else { 0 };
+    let all = updated >= wanted && deployed.replicas.unwrap_or(0) <= updated && deployed.available_replicas.unwrap_or(0) >= wanted;
+    match trouble {
+        _ if observed && all => update(types::ROLLED_OUT, Status::True, reasons::ROLLED_OUT, format!("{wanted} of {wanted} replicas are up to date")),
+        Some(Trouble { reason, message }) => update(types::ROLLED_OUT, Status::False, reason, message),
+        None => update(types::ROLLED_OUT, Status::False, reasons::PROGRESSING, format!("{updated} of {wanted} replicas are up to date")),
+    }
+}
+
+fn address(seen: &Seen<'_>) -> Update {
+    let name = seen.ingress.metadata.name.as_deref().unwrap_or_default();
+    let balanced = seen.ingress.spec.as_ref().and_then(|spec| spec.type_.as_deref()) == Some("LoadBalancer");
+    if !balanced || !load_balancer(seen.ingress).is_empty() {
+        return update(types::ADDRESS_ASSIGNED, Status::True, reasons::ADDRESS_ASSIGNED, format!("Service {name:?} has its address"));
+    }
+    let message = format!("Service {name:?} of type LoadBalancer has no address yet. If none comes, the cluster has no load balancer controller: install one, or set spec.network.services.ingress.type to NodePort or ClusterIP");
+    update(types::ADDRESS_ASSIGNED, Status::False, reasons::ADDRESS_PENDING, message)
+}
+
+fn addresses(service: &Service) -> Vec<Address> {
+    let cluster = service.spec.as_ref().and_then(|spec| spec.cluster_ips.as_deref()).unwrap_or_default();
+    let cluster = cluster.iter().filter(|ip| *ip != "None").map(|ip| Address {
+        type_: Some(AddressType::IpAddress),
+        value: ip.clone(),
+        source_type: AddressSource::PrivateIp,
+    });
+    let mut all: Vec<_> = load_balancer(service).into_iter().chain(cluster).collect();
+    all.sort_by(|a, b| (a.source_type, &a.value).cmp(&(b.source_type, &b.value)));
+    all.dedup();
+    all
+}
+
+/// Addresses that a load balancer gave. Of a host name nobody can tell whether it is public, but for the
+/// annotation by which AWS is asked for one.
+fn load_balancer(service: &Service) -> Vec<Address> {
+    let status = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+    let given = status.and_then(|status| status.ingress.as_deref()).unwrap_or_default();
+    let internal = service.metadata.annotations.as_ref().and_then(|a| a.get("service.beta.kubernetes.io/aws-load-balancer-scheme"));
+    let internal = internal.map(String::as_str) == Some("internal");
+    let name_source = if internal { AddressSource::PrivateLoadBalancer } else { AddressSource::PublicLoadBalancer };
+    let of = |ingress: &crds::k8s::LoadBalancerIngress| match (&ingress.ip, &ingress.hostname) {
+        (Some(ip), _) => Some(Address { type_: Some(AddressType::IpAddress), value: ip.clone(), source_type: balancer_source(ip) }),
+        (None, Some(name)) => Some(Address { type_: Some(AddressType::Hostname), value: name.clone(), source_type: name_source }),
+        (None, None) => None,
+    };
+    given.iter().filter_map(of).collect()
+}
+
+fn balancer_source(ip: &str) -> AddressSource {
+    let private = match ip.parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
+        Ok(IpAddr::V6(ip)) => ip.is_unique_local() || ip.is_loopback() || ip.is_unicast_link_local(),
+        Err(_) => false,
+    };
+    if private { AddressSource::PrivateLoadBalancer } else { AddressSource::PublicLoadBalancer }
+}

@@ -1,0 +1,121 @@
+//! Why pods do not run, in a person's words with the remedy.
+//!
+//! In: the pods of a `DataPlane` and its Deployment. Out: the first trouble in the order in which a person
+//! would look for it. The words do not change while the trouble stays the same: no counters, no back-off
+//! times, none of the two texts between which a kubelet alternates.
+
+use std::sync::Arc;
+
+use crds::conditions::reasons;
+use crds::k8s::{ContainerState, ContainerStatus, Deployment, Pod};
+
+/// Something that keeps pods from running.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Reason for the condition.
+    pub reason: &'static str,
+    /// What is wrong and what to do about it.
+    pub message: String,
+}
+
+/// The first trouble there is.
+pub fn find(pods: &[Arc<Pod>], deployment: &Deployment) -> Option<Trouble> {
+    let mut pods: Vec<_> = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect();
+    pods.sort_by_key(|pod| &pod.metadata.name);
+    let each = |look: fn(&Pod) -> Option<Trouble>| pods.iter().find_map(|pod| look(pod));
+    each(stuck_container).or_else(|| each(crash_loop)).or_else(|| refused(deployment)).or_else(|| each(unschedulable)).or_else(|| overdue(deployment))
+}
+
+fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
+    let status = pod.status.as_ref();
+    let init = status.and_then(|s| s.init_container_statuses.as_deref()).unwrap_or_default();
+    let main = status.and_then(|s| s.container_statuses.as_deref()).unwrap_or_default();
+    init.iter().chain(main)
+}
+
+fn stuck_container(pod: &Pod) -> Option<Trouble> {
+    containers(pod).find_map(|container| {
+        let waiting = container.state.as_ref()?.waiting.as_ref()?;
+        let said = waiting.message.as_deref().unwrap_or_default();
+        let (reason, message) = match waiting.reason.as_deref()? {
+            "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" | "RegistryUnavailable" => {
+                (reasons::IMAGE_PULL_FAILED, image(container, said))
+            }
+            "CreateContainerConfigError" => (reasons::REFERENCED_RESOURCES_NOT_AVAILABLE, reference(container, said)),
+            "CreateContainerError" | "RunContainerError" => (reasons::CONTAINER_START_FAILED, start(container, said)),
+            _ => return None,
+        };
+        Some(Trouble { reason, message })
+    })
+}
+
+fn image(container: &ContainerStatus, said: &str) -> String {
+    let cause = said.split_once("ErrImagePull: ").map_or(said, |(_, cause)| cause);
+    let cause = cause.rsplit_once("desc = ").map_or(cause, |(_, cause)| cause);
+    let cause = if cause.is_empty() || cause.starts_with("Back-off") { String::new() } else { format!(": {cause}") };
+    let (name, image) = (&container.name, &container.image);
+    format!("image {image:?} of container {name:?} cannot be pulled{cause}. Correct the image or its tag, or add imagePullSecrets")
+}
+
+fn reference(container: &ContainerStatus, said: &str) -> String {
+    format!("container {:?} cannot be configured: {said}. Create what it refers to, or correct the reference", container.name)
+}
+
+fn start(container: &ContainerStatus, said: &str) -> String {
+    format!("container {:?} cannot be started: {said}. Correct its command or its security context", container.name)
+}
+
+/// A container that ended and was restarted counts until it is ready, also while it happens to run.
+fn crash_loop(pod: &Pod) -> Option<Trouble> {
+    let container = containers(pod).find(|container| container.restart_count > 0 && !container.ready && ended(container).is_some())?;
+    let (code, reason) = ended(container)?;
+    let name = &container.name;
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+    let why = if reason == "OOMKilled" { ", out of memory: raise its memory limit" } else { "" };
+    let message = format!("container {name:?} ends again and again, with exit code {code}{why}. See why: kubectl logs -n {namespace} -c {name} --previous {}", pod.metadata.name.as_deref().unwrap_or_default());
+    Some(Trouble { reason: reasons::CRASH_LOOP, message })
+}
+
+fn ended(container: &ContainerStatus) -> Option<(i32, &str)> {
+    let of = |state: &Option<ContainerState>| state.as_ref().and_then(|state| state.terminated.clone()).is_some();
+    let state = if of(&container.last_state) { &container.last_state } else { &container.state };
+    let terminated = state.as_ref()?.terminated.as_ref()?;
+    Some((terminated.exit_code, terminated.reason.as_deref().unwrap_or_default()))
+}
+
+fn unschedulable(pod: &Pod) -> Option<Trouble> {
+    let conditions = pod.status.as_ref()?.conditions.as_deref()?;
+    let scheduled = conditions.iter().find(|c| c.type_ == "PodScheduled" && c.status == "False")?;
+    let said = scheduled.message.as_deref().unwrap_or_default();
+    let message = format!("no node takes a pod: {said} Lower resources.requests, or add nodes");
+    Some(Trouble { reason: reasons::UNSCHEDULABLE, message })
+}
+
+/// What kept the Deployment from making pods at all.
+fn refused(deployment: &Deployment) -> Option<Trouble> {
+    let said = condition(deployment, "ReplicaFailure", "True")?;
+    let (reason, remedy) = if said.contains("exceeded quota") || said.contains("LimitRange") {
+        (reasons::QUOTA_EXCEEDED, "Raise the quota, or lower replicas or resources")
+    } else {
+        (reasons::REFUSED_BY_POLICY, "Change podTemplateSpec or the policy")
+    };
+    Some(Trouble { reason, message: format!("pods are refused: {}. {remedy}", without_pod_name(&said)) })
+}
+
+/// `pods "x-abcde" is forbidden: …`: the made-up name changes at every try.
+fn without_pod_name(said: &str) -> &str {
+    said.split_once(" is forbidden: ").map_or(said, |(_, cause)| cause)
+}
+
+fn overdue(deployment: &Deployment) -> Option<Trouble> {
+    let conditions = deployment.status.as_ref()?.conditions.as_deref()?;
+    let late = |c: &&crds::k8s::DeploymentCondition| c.type_ == "Progressing" && c.reason.as_deref() == Some("ProgressDeadlineExceeded");
+    conditions.iter().find(late)?;
+    let message = "the pods did not become ready within progressDeadlineSeconds, and none says why. See the logs of the proxy container".to_owned();
+    Some(Trouble { reason: reasons::PROGRESS_DEADLINE_EXCEEDED, message })
+}
+
+fn condition(deployment: &Deployment, type_: &str, status: &str) -> Option<String> {
+    let conditions = deployment.status.as_ref()?.conditions.as_deref()?;
+    conditions.iter().find(|c| c.type_ == type_ && c.status == status)?.message.clone()
+}

@@ -1,0 +1,208 @@
+//! Strategic merge of a user's pod template onto ours, as Kubernetes merges patches.
+//!
+//! In: our template and the user's, as JSON. Out: the merged template, or the directives that cannot be
+//! carried out. Lists merge by the keys of the core API (`k8s.io/api/core/v1`, `patchMergeKey`); other lists
+//! are replaced. `null` removes a field, `$patch: delete` a list item, `$patch: replace` what stands there.
+
+use serde_json::{Map, Value};
+
+use crate::invalid::Problem;
+
+const DIRECTIVE: &str = "$patch";
+
+/// Merge keys of the lists in a pod template, by field name; `ports` are keyed as a container's.
+const LIST_KEYS: &[(&str, &[&str])] = &[
+    ("containers", &["name"]),
+    ("env", &["name"]),
+    ("ephemeralContainers", &["name"]),
+    ("hostAliases", &["ip"]),
+    ("imagePullSecrets", &["name"]),
+    ("initContainers", &["name"]),
+    ("ports", &["containerPort", "protocol"]),
+    ("resourceClaims", &["name"]),
+    ("topologySpreadConstraints", &["topologyKey", "whenUnsatisfiable"]),
+    ("volumeDevices", &["devicePath"]),
+    ("volumeMounts", &["mountPath"]),
+    ("volumes", &["name"]),
+];
+
+/// Fields of which an object has one: naming another drops ours, as a patch with `$retainKeys` would.
+const UNIONS: &[&[&str]] = &[&["exec", "grpc", "httpGet", "sleep", "tcpSocket"], &["value", "valueFrom"]];
+
+/// Merges `patch` onto `base` in place; `path` is where the patch stands, for messages.
+pub fn onto(base: &mut Value, patch: &Value, path: &str) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    merge(base, patch, path, &mut problems);
+    problems
+}
+
+fn merge(base: &mut Value, patch: &Value, path: &str, problems: &mut Vec<Problem>) {
+    match (base, patch) {
+        (Value::Object(base), Value::Object(patch)) => members(base, patch, path, problems),
+        (base, patch) => *base = bare(patch),
+    }
+}
+
+fn members(base: &mut Map<String, Value>, patch: &Map<String, Value>, path: &str, problems: &mut Vec<Problem>) {
+    match patch.get(DIRECTIVE).map(|directive| (directive, directive.as_str())) {
+        None | Some((_, Some("merge"))) => {}
+        Some((_, Some("replace"))) => base.clear(),
+        Some((directive, _)) => {
+            let message = format!("{directive} cannot be used here: use \"replace\", or null to remove a field");
+            problems.push(Problem::at(format!("{path}.{DIRECTIVE}"), message));
+            return;
+        }
+    }
+    for (name, value) in patch.iter().filter(|(name, _)| *name != DIRECTIVE) {
+        drop_rivals(base, name, value);
+        let here = format!("{path}.{name}");
+        match (base.get_mut(name), value) {
+            (_, Value::Null) => drop(base.remove(name)),
+            (Some(Value::Array(list)), Value::Array(items)) => merge_list(list, items, &here, problems),
+            (Some(found), value) => merge(found, value, &here, problems),
+            (None, value) => drop(base.insert(name.clone(), bare(value))),
+        }
+    }
+}
+
+fn drop_rivals(base: &mut Map<String, Value>, name: &str, value: &Value) {
+    let union = UNIONS.iter().find(|union| union.contains(&name));
+    if let Some(union) = union.filter(|_| !value.is_null()) {
+        base.retain(|field, _| field == name || !union.contains(&field.as_str()));
+    }
+}
+
+fn merge_list(list: &mut Vec<Value>, items: &[Value], path: &str, problems: &mut Vec<Problem>) {
+    let field = path.rsplit('.').next().unwrap_or_default();
+    let Some((_, keys)) = LIST_KEYS.iter().find(|(name, _)| *name == field) else {
+        *list = items.iter().map(bare).collect();
+        return;
+    };
+    if items.iter().any(|item| is_bare_directive(item, "replace")) {
+        list.clear();
+    }
+    for (index, item) in items.iter().enumerate() {
+        let here = format!("{path}[{index}]");
+        let at = list.iter().position(|found| keys.iter().all(|key| key_of(found, key) == key_of(item, key)));
+        match (at, item.get(DIRECTIVE).and_then(Value::as_str)) {
+            (Some(at), Some("delete")) => drop(list.remove(at)),
+            (_, Some("delete")) => {}
+            _ if is_bare_directive(item, "replace") => {}
+            // A volume has one source; another one replaces it and does not join it.
+            (Some(at), _) if field == "volumes" => drop(list.get_mut(at).map(|found| *found = bare(item))),
+            (Some(at), _) => drop(list.get_mut(at).map(|found| merge(found, item, &here, problems))),
+            (None, _) => list.push(bare(item)),
+        }
+    }
+}
+
+/// A list item that is nothing but a directive speaks of the whole list.
+fn is_bare_directive(item: &Value, directive: &str) -> bool {
+    item.as_object().is_some_and(|item| item.len() == 1 && item.get(DIRECTIVE).and_then(Value::as_str) == Some(directive))
+}
+
+fn key_of(item: &Value, key: &str) -> Value {
+    let default = if key == "protocol" { Value::from("TCP") } else { Value::Null };
+    item.get(key).cloned().unwrap_or(default)
+}
+
+/// The patch without its directives and nulls, for where there is nothing to merge onto.
+fn bare(patch: &Value) -> Value {
+    match patch {
+        Value::Object(members) => {
+            let kept = members.iter().filter(|(name, value)| *name != DIRECTIVE && !value.is_null());
+            Value::Object(kept.map(|(name, value)| (name.clone(), bare(value))).collect())
+        }
+        Value::Array(items) => {
+            let deleted = |item: &&Value| item.get(DIRECTIVE).and_then(Value::as_str) != Some("delete");
+            Value::Array(items.iter().filter(deleted).map(bare).collect())
+        }
+        scalar => scalar.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn merged(mut base: Value, patch: &Value) -> Value {
+        assert_eq!(onto(&mut base, patch, "t"), []);
+        base
+    }
+
+    fn base() -> Value {
+        json!({"spec": {
+            "containers": [{
+                "name": "proxy", "image": "kong",
+                "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}],
+                "volumeMounts": [{"mountPath": "/x", "name": "x"}],
+                "livenessProbe": {"httpGet": {"path": "/status"}, "periodSeconds": 10},
+            }],
+            "volumes": [{"name": "x", "emptyDir": {}}],
+        }})
+    }
+
+    #[test]
+    fn lists_merge_by_their_keys() {
+        let patch = json!({"spec": {"containers": [
+            {"name": "proxy", "env": [{"name": "B", "value": "3"}, {"name": "C", "value": "4"}], "volumeMounts": [{"mountPath": "/y", "name": "y"}]},
+            {"name": "sidecar", "image": "s"},
+        ], "volumes": [{"name": "y", "configMap": {"name": "c"}}]}});
+        let result = merged(base(), &patch);
+        assert_eq!(result["spec"]["containers"][0]["env"], json!([{"name": "A", "value": "1"}, {"name": "B", "value": "3"}, {"name": "C", "value": "4"}]));
+        assert_eq!(result["spec"]["containers"][0]["volumeMounts"].as_array().unwrap().len(), 2);
+        assert_eq!(result["spec"]["containers"][1], json!({"name": "sidecar", "image": "s"}));
+        assert_eq!(result["spec"]["volumes"].as_array().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn one_of_several_sources_replaces_ours() {
+        let patch = json!({"spec": {"containers": [{"name": "proxy",
+            "env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+            "livenessProbe": {"exec": {"command": ["kong", "health"]}},
+        }], "volumes": [{"name": "x", "persistentVolumeClaim": {"claimName": "c"}}]}});
+        let result = merged(base(), &patch);
+        let proxy = &result["spec"]["containers"][0];
+        assert_eq!(proxy["env"][0], json!({"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}));
+        assert_eq!(proxy["livenessProbe"], json!({"exec": {"command": ["kong", "health"]}, "periodSeconds": 10}));
+        assert_eq!(result["spec"]["volumes"], json!([{"name": "x", "persistentVolumeClaim": {"claimName": "c"}}]));
+    }
+
+    #[test]
+    fn null_and_directives_remove() {
+        let patch = json!({"spec": {"containers": [{"name": "proxy", "livenessProbe": null,
+            "env": [{"name": "A", "$patch": "delete"}, {"name": "none", "$patch": "delete"}]}]}});
+        let proxy = merged(base(), &patch)["spec"]["containers"][0].clone();
+        assert_eq!(proxy.get("livenessProbe"), None);
+        assert_eq!(proxy["env"], json!([{"name": "B", "value": "2"}]));
+        let patch = json!({"spec": {"containers": [{"name": "proxy", "env": [{"$patch": "replace"}, {"name": "Z", "value": "0"}],
+            "livenessProbe": {"$patch": "replace", "periodSeconds": 1}}]}});
+        let proxy = merged(base(), &patch)["spec"]["containers"][0].clone();
+        assert_eq!(proxy["env"], json!([{"name": "Z", "value": "0"}]));
+        assert_eq!(proxy["livenessProbe"], json!({"periodSeconds": 1}));
+    }
+
+    #[test]
+    fn a_port_is_known_by_number_and_protocol() {
+        let mut base = json!({"ports": [{"containerPort": 8000, "name": "proxy", "protocol": "TCP"}]});
+        let patch = json!({"ports": [{"containerPort": 8000, "hostPort": 80}, {"containerPort": 8000, "protocol": "UDP"}]});
+        assert_eq!(onto(&mut base, &patch, "t"), []);
+        let want = json!([{"containerPort": 8000, "name": "proxy", "protocol": "TCP", "hostPort": 80}, {"containerPort": 8000, "protocol": "UDP"}]);
+        assert_eq!(base["ports"], want);
+    }
+
+    #[test]
+    fn other_lists_are_replaced_and_nothing_is_left_of_directives() {
+        let mut base = json!({"tolerations": [{"key": "a"}]});
+        onto(&mut base, &json!({"tolerations": [{"key": "b"}], "new": {"x": null, "y": 1, "$patch": "replace"}}), "t");
+        assert_eq!(base, json!({"tolerations": [{"key": "b"}], "new": {"y": 1}}));
+    }
+
+    #[test]
+    fn an_unknown_directive_is_a_problem_with_its_path() {
+        let mut base = base();
+        let problems = onto(&mut base, &json!({"spec": {"$patch": "erase"}}), "spec.deployment.podTemplateSpec");
+        assert_eq!(problems[0].path, "spec.deployment.podTemplateSpec.spec.$patch");
+    }
+}

@@ -1,0 +1,118 @@
+//! A hub over a hand-fed stream of watch events.
+
+use super::*;
+use crds::k8s::ConfigMap;
+use futures::channel::mpsc;
+use futures::{SinkExt, pin_mut};
+
+fn object(name: &str, version: &str) -> ConfigMap {
+    let mut object = ConfigMap::default();
+    object.metadata.name = Some(name.into());
+    object.metadata.namespace = Some("ns".into());
+    object.metadata.resource_version = Some(version.into());
+    object.metadata.uid = Some(format!("uid-{name}"));
+    object
+}
+
+fn key(name: &str) -> ObjectRef<ConfigMap> {
+    ObjectRef::new(name).within("ns")
+}
+
+struct Fed {
+    feed: mpsc::Sender<Event<ConfigMap>>,
+    hub: Hub<ConfigMap>,
+}
+
+async fn fed(initial: Vec<ConfigMap>) -> Fed {
+    let (feed, events) = mpsc::channel(16);
+    let (hub, drive) = Hub::over(events);
+    tokio::spawn(drive);
+    let mut fed = Fed { feed, hub };
+    fed.list(initial).await;
+    fed.hub.synced().await;
+    fed
+}
+
+impl Fed {
+    async fn send(&mut self, event: Event<ConfigMap>) {
+        self.feed.send(event).await.unwrap();
+    }
+
+    async fn list(&mut self, objects: Vec<ConfigMap>) {
+        self.send(Event::Init).await;
+        for object in objects {
+            self.send(Event::InitApply(object)).await;
+        }
+        self.send(Event::InitDone).await;
+    }
+}
+
+async fn next(touches: impl Stream<Item = Touch<ConfigMap>>) -> String {
+    pin_mut!(touches);
+    match tokio::time::timeout(Duration::from_secs(5), touches.next()).await.unwrap().unwrap() {
+        Touch::Object(object) => object.name_any(),
+        Touch::Resync => "resync".into(),
+    }
+}
+
+#[tokio::test]
+async fn a_late_reader_gets_what_exists_and_then_deletes() {
+    let mut fed = fed(vec![object("a", "1")]).await;
+    let touches = fed.hub.touched();
+    pin_mut!(touches);
+    assert_eq!(next(&mut touches).await, "a");
+    fed.send(Event::Delete(object("a", "2"))).await;
+    assert_eq!(next(&mut touches).await, "a");
+    assert!(fed.hub.get(&key("a")).is_none());
+}
+
+#[tokio::test]
+async fn what_vanished_in_a_relist_is_told_and_what_did_not_change_is_not() {
+    let mut fed = fed(vec![object("gone", "1"), object("same", "1"), object("new", "1")]).await;
+    let touches = fed.hub.touched().skip(3);
+    pin_mut!(touches);
+    fed.list(vec![object("same", "1"), object("new", "2")]).await;
+    let mut told = vec![next(&mut touches).await, next(&mut touches).await];
+    told.sort();
+    assert_eq!(told, ["gone", "new"]);
+}
+
+#[tokio::test]
+async fn a_slow_reader_is_told_to_look_at_everything() {
+    let mut fed = fed(vec![]).await;
+    let touches = fed.hub.touched();
+    pin_mut!(touches);
+    for version in 0..=DEPTH {
+        fed.send(Event::Apply(object("a", &version.to_string()))).await;
+    }
+    fed.send(Event::Apply(object("b", "9999"))).await;
+    let settled = async {
+        while fed.hub.get(&key("b")).is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), settled).await.unwrap();
+    assert_eq!(next(&mut touches).await, "resync");
+}
+
+#[tokio::test]
+async fn an_answer_to_a_write_stands_in_until_the_watch_catches_up() {
+    let mut fed = fed(vec![object("a", "1")]).await;
+    fed.hub.note(object("a", "5"));
+    assert_eq!(fed.hub.get(&key("a")).unwrap().resource_version().as_deref(), Some("5"));
+    let touches = fed.hub.touched().skip(1);
+    pin_mut!(touches);
+    fed.send(Event::Apply(object("a", "6"))).await;
+    next(&mut touches).await;
+    assert_eq!(fed.hub.get(&key("a")).unwrap().resource_version().as_deref(), Some("6"));
+    fed.hub.note(object("a", "5"));
+    assert_eq!(fed.hub.get(&key("a")).unwrap().resource_version().as_deref(), Some("6"), "an old answer is ignored");
+}
+
+#[tokio::test]
+async fn managed_fields_are_not_kept() {
+    let mut with = object("a", "1");
+    with.metadata.managed_fields = Some(vec![]);
+    let fed = fed(vec![with]).await;
+    assert!(fed.hub.get(&key("a")).unwrap().metadata.managed_fields.is_none());
+}
