@@ -262,10 +262,37 @@ mod tests {
                 .issue(&Request::server(Vec::<String>::new()), now())
                 .is_err()
         );
+    }
+
+    #[test]
+    fn long_names_are_cut_in_the_common_name_only() {
         let long = format!("*.{}.{}.svc", "a".repeat(63), "b".repeat(63));
-        assert!(
-            authority.issue(&Request::server([long]), now()).is_ok(),
-            "longer than a common name"
-        );
+        let leaf = authority()
+            .issue(&Request::server([long.clone()]), now())
+            .unwrap();
+        let der = read::first(&leaf.certificate).unwrap();
+        assert!(Parsed::new(&der).unwrap().names().contains(&long));
+        let (_, certificate) = x509_parser::parse_x509_certificate(&der).unwrap();
+        let common = certificate
+            .subject()
+            .iter_common_name()
+            .next()
+            .unwrap()
+            .as_str()
+            .unwrap();
+        assert_eq!(common, &long[..64]);
+    }
+
+    #[test]
+    fn a_leaf_may_be_used_for_its_purpose_only() {
+        for (request, other) in [
+            (Request::server(["a"]), Purpose::Client),
+            (Request::client(["a"]), Purpose::Server),
+        ] {
+            let leaf = authority().issue(&request, now()).unwrap();
+            let der = read::first(&leaf.certificate).unwrap();
+            let parsed = Parsed::new(&der).unwrap();
+            assert!(parsed.serves(request.purpose) && !parsed.serves(other) && !parsed.is_authority());
+        }
     }
 }

@@ -264,6 +264,18 @@ mod tests {
     }
 
     #[test]
+    fn the_same_key_under_another_name_is_another_authority() {
+        let authority = authority();
+        let leaf = authority.issue(&request(), now()).unwrap();
+        let key = read::key(&authority.pair().key).unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let renamed = params.self_signed(&key).unwrap().pem();
+        let verdict = judge(&leaf, &renamed, &request(), now());
+        assert_eq!(verdict, Verdict::Renew(Reason::OtherAuthority));
+    }
+
+    #[test]
     fn authorities_are_judged_too() {
         let authority = authority();
         let at = renew_at(judge_authority(authority.pair(), now()));

@@ -140,7 +140,7 @@ fn label(name: &str) -> String {
         .map(|c| if c == '.' { '-' } else { c })
         .collect();
     let digest = fingerprint(name.as_bytes()) >> (64 - 4 * HASH);
-    format!("{}-{digest:0HASH$x}", kept.trim_end_matches('-'))
+    format!("{kept}-{digest:0HASH$x}")
 }
 
 /// Tells one text from another in a label or an annotation: 16 hexadecimal digits.

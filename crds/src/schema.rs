@@ -65,3 +65,163 @@ fn tidy(schema: &mut JSONSchemaProps) {
         tidy(values);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Every object of a JSON value that `wanted` accepts, with its path.
+    fn find<'a>(value: &'a Value, path: &str, wanted: &dyn Fn(&Value) -> bool) -> Vec<(String, &'a Value)> {
+        let mut found: Vec<_> = wanted(value)
+            .then(|| (path.to_owned(), value))
+            .into_iter()
+            .collect();
+        let members = value
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, member)| (name.clone(), member));
+        let items = value.as_array().into_iter().flatten().enumerate();
+        let items = items.map(|(index, item)| (index.to_string(), item));
+        for (name, child) in members.chain(items) {
+            found.extend(find(child, &format!("{path}/{name}"), wanted));
+        }
+        found
+    }
+
+    fn dataplanes() -> Value {
+        let definition = definitions()
+            .into_iter()
+            .find(|found| found.spec.names.plural == "dataplanes");
+        serde_json::to_value(definition.unwrap()).unwrap()
+    }
+
+    fn schema() -> Value {
+        dataplanes()["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone()
+    }
+
+    #[test]
+    fn the_files_are_what_the_types_say() {
+        let written: Value = serde_saphyr::from_str(include_str!("../yaml/dataplanes.yaml")).unwrap();
+        let definition: CustomResourceDefinition = serde_json::from_value(written).unwrap();
+        assert_eq!(
+            serde_json::to_value(definition).unwrap(),
+            dataplanes(),
+            "run `cargo xtask generate`"
+        );
+    }
+
+    #[test]
+    fn a_dataplane_needs_nothing_but_a_name() {
+        let schema = schema();
+        assert_eq!(schema["properties"]["spec"]["default"], json!({}));
+        assert_eq!(schema.get("required"), None);
+        assert_eq!(schema["properties"]["spec"].get("required"), None);
+        let defaults = find(&schema, "", &|value| value.get("default").is_some());
+        assert_eq!(
+            defaults.len(),
+            1,
+            "other defaults belong into `defaults`: {defaults:?}"
+        );
+    }
+
+    #[test]
+    fn null_means_absent_everywhere() {
+        let schema = schema();
+        let nullable = find(&schema, "", &|value| value.get("nullable").is_some());
+        assert_eq!(nullable, []);
+    }
+
+    #[test]
+    fn formats_are_those_that_kubernetes_knows() {
+        let odd = |value: &Value| {
+            let format = value.get("format").and_then(Value::as_str);
+            format.is_some_and(|format| !["int32", "int64", "date-time"].contains(&format))
+        };
+        assert_eq!(find(&schema(), "", &odd).len(), 0);
+    }
+
+    #[test]
+    fn every_field_is_described() {
+        let schema = schema();
+        let nodes = find(&schema, "", &|value| {
+            value.get("properties").is_some_and(Value::is_object)
+        });
+        for (path, node) in nodes {
+            for (name, field) in node["properties"].as_object().unwrap() {
+                let described = field
+                    .get("description")
+                    .and_then(Value::as_str)
+                    .is_some_and(|text| !text.is_empty());
+                assert!(described, "{path}/{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn rules_have_words_and_point_at_fields() {
+        let text = include_str!("../yaml/dataplanes.yaml");
+        let schema = schema();
+        let nodes = find(&schema, "", &|value| {
+            value.get("x-kubernetes-validations").is_some()
+        });
+        let rules: Vec<_> = nodes
+            .iter()
+            .flat_map(|(_, node)| node["x-kubernetes-validations"].as_array().unwrap())
+            .collect();
+        assert_eq!(rules.len(), 10);
+        for rule in rules {
+            assert!(text.contains(rule["rule"].as_str().unwrap()), "{rule}");
+            assert!(rule["message"].as_str().unwrap().len() > 20, "{rule}");
+        }
+    }
+
+    #[test]
+    fn conditions_merge_by_their_type() {
+        let schema = schema();
+        let conditions = &schema["properties"]["status"]["properties"]["conditions"];
+        assert_eq!(conditions["x-kubernetes-list-type"], "map");
+        assert_eq!(conditions["x-kubernetes-list-map-keys"], json!(["type"]));
+        let maps = find(&schema, "", &|value| {
+            value.get("x-kubernetes-list-type") == Some(&json!("map"))
+        });
+        for (path, list) in maps {
+            let required = list["items"]["required"].as_array().unwrap();
+            for key in list["x-kubernetes-list-map-keys"].as_array().unwrap() {
+                assert!(required.contains(key), "{path}: a key that may be absent");
+            }
+        }
+    }
+
+    #[test]
+    fn the_pod_template_keeps_whatever_it_is_given() {
+        let spec = &schema()["properties"]["spec"]["properties"];
+        let template = &spec["deployment"]["properties"]["podTemplateSpec"];
+        assert_eq!(template["type"], "object");
+        assert_eq!(template["x-kubernetes-preserve-unknown-fields"], true);
+        assert_eq!(template.get("properties"), None);
+    }
+
+    #[test]
+    fn names_columns_and_subresources() {
+        let spec = &dataplanes()["spec"];
+        assert_eq!(spec["names"]["shortNames"], json!(["kodp"]));
+        assert_eq!(spec["names"]["categories"], json!(["kong", "all"]));
+        let version = &spec["versions"][0];
+        let scale = json!({
+            "labelSelectorPath": ".status.selector",
+            "specReplicasPath": ".spec.deployment.replicas",
+            "statusReplicasPath": ".status.replicas",
+        });
+        assert_eq!(version["subresources"], json!({ "status": {}, "scale": scale }));
+        let columns: Vec<_> = version["additionalPrinterColumns"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|column| &column["name"])
+            .collect();
+        assert_eq!(columns, ["Ready", "Age", "Reason", "Replicas", "Address"]);
+    }
+}

@@ -1,1 +1,21 @@
-//! Placeholder.
+//! What the suites share: a box with the operator in it, deadlines, requests.
+//!
+//! In: a box of `hack/cluster`, and the programs and images that `cargo xtask test` made. Out: the operator
+//! running as a process in the box under its own service account. Nothing here waits without a deadline.
+
+pub mod artifacts;
+pub mod http;
+pub mod install;
+pub mod operator;
+pub mod wait;
+pub mod world;
+
+pub use operator::Operator;
+
+/// Names scenarios after their functions, as [`world::run`] takes them.
+#[macro_export]
+macro_rules! scenarios {
+    ($($name:ident),+ $(,)?) => {
+        &[$((stringify!($name), |scenario| ::std::boxed::Box::pin($name(scenario)))),+]
+    };
+}

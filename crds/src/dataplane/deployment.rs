@@ -117,6 +117,7 @@ pub struct Promotion {
 
 /// When the new pods take over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[schemars(description = "")]
 pub enum PromotionStrategy {
     /// Wait for the annotation `gateway-operator.konghq.com/promote-when-ready: "true"`.
     BreakBeforePromotion,
@@ -142,6 +143,7 @@ pub struct RolloutPlan {
 
 /// What happens to the Deployments of a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[schemars(description = "")]
 pub enum RolloutPlanDeployment {
     /// The old Deployment is scaled down on promotion, the new one up when a rollout begins.
     ScaleDownOnPromotionScaleUpOnRollout,

@@ -55,11 +55,9 @@ pub struct Services {
         .field_path(".ports"),
     validation = Rule::new("!has(self.ports) || self.ports.all(p, self.ports.exists_one(q, q.port == p.port))")
         .message("each port number may be used once in ports")
-        .reason(Reason::FieldValueDuplicate)
         .field_path(".ports"),
     validation = Rule::new("!has(self.ports) || self.ports.all(p, !has(p.name) || self.ports.exists_one(q, has(q.name) && q.name == p.name))")
         .message("each name may be used once in ports")
-        .reason(Reason::FieldValueDuplicate)
         .field_path(".ports"),
 )]
 pub struct IngressService {
@@ -92,6 +90,7 @@ pub struct IngressService {
 
 /// Type of the ingress Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[schemars(description = "")]
 pub enum ServiceType {
     /// Reached from outside by a load balancer's address.
     LoadBalancer,
@@ -115,6 +114,7 @@ impl ServiceType {
 
 /// Where traffic from outside may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[schemars(description = "")]
 pub enum ExternalTrafficPolicy {
     /// To pods of all nodes; the client's address is hidden.
     Cluster,

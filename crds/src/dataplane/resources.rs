@@ -49,6 +49,7 @@ pub struct DisruptionBudgetSpec {
 
 /// Whether pods that are not ready may be evicted when the budget is spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[schemars(description = "")]
 pub enum UnhealthyPodEvictionPolicy {
     /// Only while enough pods are healthy.
     IfHealthyBudget,

@@ -65,6 +65,7 @@ pub struct Address {
 
 /// Whether an address is an IP address or a host name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Deserialize)]
+#[schemars(description = "")]
 pub enum AddressType {
     /// An IPv4 or IPv6 address.
     #[serde(rename = "IPAddress")]
@@ -75,6 +76,7 @@ pub enum AddressType {
 
 /// Where an address comes from and who can reach it. In the order in which addresses are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Deserialize)]
+#[schemars(description = "")]
 pub enum AddressSource {
     /// A load balancer's address that the internet can reach.
     PublicLoadBalancer,

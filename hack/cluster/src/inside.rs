@@ -1,0 +1,22 @@
+//! What happens inside a box.
+//!
+//! In: a [`Layout`](crate::config::Layout), the API listener as standard input. Out: a running cluster
+//! and events on standard output. Never runs outside the namespaces that [`crate::launch`] made.
+
+mod balancer;
+mod boot;
+mod cluster;
+mod dns;
+mod forward;
+mod images;
+mod init;
+mod mounts;
+mod network;
+mod pki;
+mod pool;
+mod prepare;
+mod supervise;
+mod tools;
+
+pub(crate) use boot::boot;
+pub(crate) use init::init;

@@ -1,0 +1,51 @@
+//! Brings images into the nodes of a box.
+//!
+//! In: archives. Out: images in each containerd. Never pulls one.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use tokio::process::Command;
+
+use super::boot::Steps;
+use super::cluster::INTERVAL;
+use crate::config::Layout;
+use crate::image::{self, Archive};
+
+/// Imports what the caller asked for, and the image without which no pod starts.
+pub(crate) async fn import_first(layout: &Layout, steps: &Steps) -> Result<()> {
+    let pause = layout.scratch().join("pause.tar");
+    let archive = Archive { references: vec![image::PAUSE.into()], program: layout.pause.clone(), ..Archive::default() };
+    archive.write(&pause).context("cannot make the pause image")?;
+    import(layout, &pause).await?;
+    for archive in &layout.options.archives {
+        import(layout, archive).await?;
+        steps.tell("images", &format!("{} is imported", archive.display()))?;
+    }
+    Ok(())
+}
+
+/// Imports an archive into every node.
+pub(crate) async fn import(layout: &Layout, archive: &Path) -> Result<()> {
+    for node in layout.nodes() {
+        let socket = layout.containerd_socket(node);
+        while !socket.exists() {
+            tokio::time::sleep(INTERVAL).await;
+        }
+        let said = Command::new(layout.runtime.join("ctr"))
+            .arg("--address")
+            .arg(&socket)
+            .args(["--namespace", "k8s.io", "images", "import", "--local"])
+            .arg(archive)
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .context("cannot run ctr")?;
+        if !said.status.success() {
+            let complaint = String::from_utf8_lossy(&said.stderr);
+            bail!("cannot import {}: {}", archive.display(), complaint.trim());
+        }
+    }
+    Ok(())
+}

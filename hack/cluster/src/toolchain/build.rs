@@ -1,0 +1,155 @@
+//! One build by `go`, with progress.
+//!
+//! In: a recipe and an empty directory. Out: a directory of programs inside it. Never looks at the
+//! cache; go's own cache of modules and packages is used as it is.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::Recipe;
+use crate::packages;
+use crate::progress::Progress;
+
+const INTERVAL: Duration = Duration::from_secs(5);
+/// Lines of go's output that an error shows.
+const SHOWN: usize = 20;
+
+/// The version of go, its target and what else `go env` knows to matter.
+pub(super) fn go_version() -> Result<String> {
+    if packages::find("go").is_none() {
+        bail!("the box is built with Go 1.26 or newer, and no `go` is on PATH: see https://go.dev/dl");
+    }
+    let said = Command::new("go").args(["env", "GOVERSION", "GOOS", "GOARCH"]).output().context("cannot run go")?;
+    if !said.status.success() {
+        bail!("go env failed: {}", String::from_utf8_lossy(&said.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&said.stdout).trim().to_owned())
+}
+
+/// Builds the programs of a recipe; the directory of them.
+pub(super) fn build(recipe: &Recipe, scratch: &Path, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf> {
+    let (module, bin) = (scratch.join("module"), scratch.join("bin"));
+    fs::create_dir_all(&bin)?;
+    for (path, content) in recipe.files {
+        let file = module.join(path);
+        file.parent().map(fs::create_dir_all).transpose()?;
+        fs::write(file, content)?;
+    }
+    let total = count(recipe, &module, progress)?;
+    run(recipe, compile(recipe, &module, &bin), total, progress)?;
+    Ok(bin)
+}
+
+/// Downloads what is needed; the number of packages to compile at most.
+fn count(recipe: &Recipe, module: &Path, progress: &mut dyn FnMut(Progress)) -> Result<usize> {
+    let began = Instant::now();
+    progress(Progress::new("toolchain", format!("{}: downloading Go modules", recipe.name), began.elapsed()));
+    let mut list = go(recipe, module);
+    list.args(["list", "-deps", "-f", "{{.ImportPath}}"]);
+    list.args(tags(recipe)).arg(recipe.package.unwrap_or("tool"));
+    let said = list.stderr(Stdio::piped()).output().context("cannot run go list")?;
+    if !said.status.success() {
+        bail!("go list of {} failed:\n{}", recipe.name, tail(&String::from_utf8_lossy(&said.stderr)));
+    }
+    Ok(said.stdout.split(|byte| *byte == b'\n').count())
+}
+
+fn tags(recipe: &Recipe) -> impl Iterator<Item = &'static str> {
+    recipe.arguments.iter().copied().skip_while(|argument| *argument != "-tags").take(2)
+}
+
+fn compile(recipe: &Recipe, module: &Path, bin: &Path) -> Command {
+    let mut command = go(recipe, module);
+    match recipe.package {
+        Some(package) => command.args(["build", "-v"]).args(recipe.arguments).arg("-o").arg(bin).arg(package),
+        None => command.args(["install", "-v"]).args(recipe.arguments).arg("tool").env("GOBIN", bin),
+    };
+    command
+}
+
+fn go(recipe: &Recipe, module: &Path) -> Command {
+    let mut command = Command::new("go");
+    // The scratch module is no part of a workspace that someone's go.work may name.
+    command.current_dir(module).env("CGO_ENABLED", if recipe.cgo { "1" } else { "0" }).env("GOWORK", "off");
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command
+}
+
+fn run(recipe: &Recipe, mut command: Command, total: usize, progress: &mut dyn FnMut(Progress)) -> Result<()> {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().context("cannot run go")?;
+    let output = child.stderr.take().context("go has an output")?;
+    let said = follow(recipe, output, total, progress);
+    finish(recipe, child, &said)
+}
+
+/// Reads what go says until it ends, and tells how far it is.
+fn follow(recipe: &Recipe, output: ChildStderr, total: usize, progress: &mut dyn FnMut(Progress)) -> Vec<String> {
+    let (sender, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    let began = Instant::now();
+    let mut next = began;
+    let mut said = Vec::new();
+    loop {
+        if Instant::now() >= next {
+            let message = format!("{}: {} of at most {total} packages compiled", recipe.name, said.len());
+            progress(Progress::new("toolchain", message, began.elapsed()));
+            next = Instant::now() + INTERVAL;
+        }
+        match lines.recv_timeout(next.saturating_duration_since(Instant::now())) {
+            Ok(line) => said.push(line),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return said,
+        }
+    }
+}
+
+fn finish(recipe: &Recipe, mut child: Child, said: &[String]) -> Result<()> {
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("building {} failed ({status}):\n{}", recipe.name, tail(&said.join("\n")));
+    }
+    Ok(())
+}
+
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    lines.get(lines.len().saturating_sub(SHOWN)..).unwrap_or_default().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_build_shows_what_go_said() {
+        let broken = Recipe {
+            name: "broken",
+            files: &[("go.mod", "module broken\n\ngo 1.26.0\n"), ("main.go", "package main\n\nfunc main() { nonsense() }\n")],
+            package: Some("."),
+            arguments: &[],
+            cgo: false,
+            programs: &["broken"],
+        };
+        let scratch = tempfile::tempdir().unwrap();
+        let error = build(&broken, scratch.path(), &mut |_| {}).unwrap_err().to_string();
+        assert!(error.contains("undefined: nonsense"), "{error}");
+    }
+
+    #[test]
+    fn only_tags_are_passed_to_list() {
+        let names: Vec<_> = tags(&super::super::NODE).collect();
+        assert_eq!(names, ["-tags", "seccomp"]);
+    }
+}

@@ -1,0 +1,47 @@
+//! Requests to addresses in the box, from outside it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use cluster::Cluster;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// An answer with its whole body.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: hyper::HeaderMap,
+    /// The body.
+    pub body: String,
+}
+
+/// Sends `GET path` with a `Host` to an address in the box, over a connection of its own.
+///
+/// # Errors
+/// When there is no answer in time.
+pub async fn get(cluster: &Cluster, address: SocketAddr, host: &str, path: &str) -> Result<Answer> {
+    let answer = tokio::time::timeout(DEADLINE, exchange(cluster, address, host, path)).await;
+    answer.with_context(|| format!("no answer from {address} within {DEADLINE:?}"))?.with_context(|| format!("GET {path} at {address}"))
+}
+
+async fn exchange(cluster: &Cluster, address: SocketAddr, host: &str, path: &str) -> Result<Answer> {
+    let stream = cluster.connect(address).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let request = Request::get(path).header("host", host).header("connection", "close").body(Empty::<Bytes>::new())?;
+    let answer = sender.send_request(request).await?;
+    let (head, body) = answer.into_parts();
+    let body = body.collect().await?.to_bytes();
+    drop(sender);
+    connection.await??;
+    Ok(Answer { status: head.status, headers: head.headers, body: String::from_utf8_lossy(&body).into_owned() })
+}

@@ -1,0 +1,143 @@
+//! The operator as a process in a box, under its own service account and roles.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use cluster::Cluster;
+use crds::k8s::ServiceAccount;
+use crds::names::NAMESPACE;
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use kube::api::{Api, PostParams};
+use kube::config::{AuthInfo, Kubeconfig};
+use tokio::process::{Child, Command};
+
+use crate::{artifacts, http, install};
+
+/// Name of the operator's service account in `manifests/rbac`.
+const ACCOUNT: &str = "silverback";
+const HEALTH: u16 = 8081;
+const METRICS: u16 = 8080;
+const READY: Duration = Duration::from_secs(30);
+const STEP: Duration = Duration::from_millis(50);
+/// How long its token is good, in seconds.
+const TOKEN_LIFE: i64 = 86_400;
+
+/// A running operator. Dropping it kills the process.
+pub struct Operator {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Operator {
+    /// Applies definitions and roles, then starts the operator and waits until it is ready.
+    ///
+    /// # Errors
+    /// When something of it fails; the error has the operator's last words.
+    pub async fn install(cluster: &Cluster, folder: &Path) -> Result<Self> {
+        install::apply(|| cluster.kubectl()).await?;
+        Self::start(cluster, folder).await
+    }
+
+    /// Starts the operator, logging to `folder`, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not become ready; the error has its last words.
+    pub async fn start(cluster: &Cluster, folder: &Path) -> Result<Self> {
+        let kubeconfig = folder.join("operator.kubeconfig");
+        let identity = identity(cluster).await.context("no token for the operator")?;
+        std::fs::write(&kubeconfig, serde_json::to_vec(&identity)?)?;
+        let log = folder.join("operator.log");
+        let mut command = cluster.command(artifacts::operator()?)?;
+        command.args(["run", "--log-format=text"]).env("KUBECONFIG", &kubeconfig);
+        let mut operator = Self { child: spawn(command, &log)?, log };
+        operator.ready(cluster).await?;
+        Ok(operator)
+    }
+
+    /// Starts the operator outside any box, against the cluster of a kubeconfig and with its rights.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn outside(kubeconfig: &Path, folder: &Path) -> Result<Self> {
+        let log = folder.join("operator.log");
+        let mut command = Command::new(artifacts::operator()?);
+        command.env("KUBECONFIG", kubeconfig);
+        // Ports of its own choice: this machine may use 8080 for something else.
+        command.args(["run", "--log-format=text", "--health-probe-bind-address=127.0.0.1:0", "--metrics-bind-address=127.0.0.1:0"]);
+        Ok(Self { child: spawn(command, &log)?, log })
+    }
+
+    /// Waits until `/readyz` says ok.
+    async fn ready(&mut self, cluster: &Cluster) -> Result<()> {
+        let asked = async {
+            let mut ticks = tokio::time::interval(STEP);
+            loop {
+                ticks.tick().await;
+                if let Some(status) = self.child.try_wait()? {
+                    bail!("the operator ended ({status})");
+                }
+                let answer = http::get(cluster, local(HEALTH), "localhost", "/readyz").await;
+                if answer.is_ok_and(|answer| answer.status.is_success()) {
+                    return Ok(());
+                }
+            }
+        };
+        let ready = tokio::time::timeout(READY, asked).await.unwrap_or_else(|_| bail!("the operator is not ready after {READY:?}"));
+        ready.with_context(|| format!("its last words: {}", self.last_words()))
+    }
+
+    /// The operator's metrics in text form.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn metrics(&self, cluster: &Cluster) -> Result<String> {
+        Ok(http::get(cluster, local(METRICS), "localhost", "/metrics").await?.body)
+    }
+
+    /// Where it logs to.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// The last lines of its log.
+    pub fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<_> = log.lines().rev().take(20).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    /// Ends it at once, as a crash would.
+    ///
+    /// # Errors
+    /// When it cannot be killed.
+    pub async fn kill(mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
+    }
+}
+
+fn spawn(mut command: Command, log: &Path) -> Result<Child> {
+    let output = std::fs::File::options().create(true).append(true).open(log)?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output).kill_on_drop(true);
+    command.spawn().context("cannot start the operator")
+}
+
+fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// A kubeconfig for inside the box that is the operator's service account and nothing more.
+async fn identity(cluster: &Cluster) -> Result<Kubeconfig> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client().await?, NAMESPACE);
+    let spec = TokenRequestSpec { expiration_seconds: Some(TOKEN_LIFE), ..TokenRequestSpec::default() };
+    let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
+    let answer = accounts.create_token_request(ACCOUNT, &PostParams::default(), &request).await?;
+    let token = answer.status.and_then(|status| status.token).context("the API server gave no token")?;
+    let mut config = Kubeconfig::read_from(cluster.inner_kubeconfig())?;
+    for user in &mut config.auth_infos {
+        user.auth_info = Some(AuthInfo { token: Some(token.clone().into()), ..AuthInfo::default() });
+    }
+    Ok(config)
+}
