@@ -48,16 +48,10 @@ impl Authority {
         lifetime(&mut params, now, now + AUTHORITY_LIFE)?;
         // It signs leaves only, so a stolen leaf can never act as an authority.
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![
-            KeyUsagePurpose::KeyCertSign,
-            KeyUsagePurpose::CrlSign,
-            KeyUsagePurpose::DigitalSignature,
-        ];
+        params.key_usages =
+            vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
         let certificate = params.self_signed(&key)?.pem();
-        Self::read(&Pair {
-            certificate,
-            key: key.serialize_pem(),
-        })
+        Self::read(&Pair { certificate, key: key.serialize_pem() })
     }
 
     /// Takes up one that was stored. Its key may be of another kind than ours.
@@ -73,11 +67,7 @@ impl Authority {
         }
         let ends = parsed.ends()?;
         let issuer = Issuer::from_ca_cert_der(&der, key)?;
-        Ok(Self {
-            issuer,
-            pair: pair.clone(),
-            ends,
-        })
+        Ok(Self { issuer, pair: pair.clone(), ends })
     }
 
     /// The certificate, in PEM: what others must trust.
@@ -97,36 +87,24 @@ impl Authority {
     pub fn issue(&self, request: &Request, now: SystemTime) -> Result<Pair, Error> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let mut params = named(request.names.first().map_or("", String::as_str))?;
-        params.subject_alt_names = request
-            .names
-            .iter()
-            .map(|name| alternative(name))
-            .collect::<Result<_, _>>()?;
+        params.subject_alt_names =
+            request.names.iter().map(|name| alternative(name)).collect::<Result<_, _>>()?;
         lifetime(&mut params, now, (now + LEAF_LIFE).min(self.ends))?;
         params.is_ca = IsCa::ExplicitNoCa;
-        params.key_usages = vec![
-            KeyUsagePurpose::DigitalSignature,
-            KeyUsagePurpose::KeyEncipherment,
-        ];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         params.extended_key_usages = vec![match request.purpose {
             Purpose::Server => ExtendedKeyUsagePurpose::ServerAuth,
             Purpose::Client => ExtendedKeyUsagePurpose::ClientAuth,
         }];
         params.use_authority_key_identifier_extension = true;
         let certificate = params.signed_by(&key, &self.issuer)?.pem();
-        Ok(Pair {
-            certificate,
-            key: key.serialize_pem(),
-        })
+        Ok(Pair { certificate, key: key.serialize_pem() })
     }
 }
 
 impl fmt::Debug for Authority {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Authority")
-            .field("pair", &self.pair)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Authority").field("pair", &self.pair).finish_non_exhaustive()
     }
 }
 
@@ -148,16 +126,12 @@ fn alternative(name: &str) -> Result<SanType, Error> {
     let host = name.strip_prefix("*.").unwrap_or(name);
     let fits = |part: &str| {
         (1..=63).contains(&part.len())
-            && part
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
     };
     if !host.split('.').all(fits) {
         return Err(Error::Name(name.to_owned()));
     }
-    Ok(SanType::DnsName(
-        name.try_into().map_err(|_| Error::Name(name.to_owned()))?,
-    ))
+    Ok(SanType::DnsName(name.try_into().map_err(|_| Error::Name(name.to_owned()))?))
 }
 
 fn lifetime(params: &mut CertificateParams, now: SystemTime, ends: SystemTime) -> Result<(), Error> {
@@ -186,11 +160,7 @@ mod tests {
         let leaf = read.issue(&Request::server(["a.example"]), now()).unwrap();
         let der = read::first(&leaf.certificate).unwrap();
         let by = read::first(made.certificate()).unwrap();
-        assert!(
-            Parsed::new(&der)
-                .unwrap()
-                .is_signed_by(&Parsed::new(&by).unwrap())
-        );
+        assert!(Parsed::new(&der).unwrap().is_signed_by(&Parsed::new(&by).unwrap()));
     }
 
     #[test]
@@ -198,20 +168,11 @@ mod tests {
         let authority = authority();
         let leaf = authority.issue(&Request::client(["a"]), now()).unwrap();
         assert!(matches!(Authority::read(&leaf), Err(Error::NotAnAuthority)));
-        let mixed = Pair {
-            certificate: authority.certificate().into(),
-            key: leaf.key.clone(),
-        };
+        let mixed = Pair { certificate: authority.certificate().into(), key: leaf.key.clone() };
         assert!(matches!(Authority::read(&mixed), Err(Error::KeyMismatch)));
-        let broken = Pair {
-            certificate: "x".into(),
-            key: leaf.key,
-        };
+        let broken = Pair { certificate: "x".into(), key: leaf.key };
         assert!(matches!(Authority::read(&broken), Err(Error::Certificate(_))));
-        let keyless = Pair {
-            certificate: authority.certificate().into(),
-            key: "x".into(),
-        };
+        let keyless = Pair { certificate: authority.certificate().into(), key: "x".into() };
         assert!(matches!(Authority::read(&keyless), Err(Error::Key(_))));
     }
 
@@ -219,15 +180,10 @@ mod tests {
     fn leaves_are_alike_but_never_the_same() {
         let authority = authority();
         let request = Request::server(["*.admin.ns.svc", "10.0.0.1", "fd00::1"]);
-        let (one, two) = (
-            authority.issue(&request, now()).unwrap(),
-            authority.issue(&request, now()).unwrap(),
-        );
+        let (one, two) =
+            (authority.issue(&request, now()).unwrap(), authority.issue(&request, now()).unwrap());
         assert_ne!(one.key, two.key);
-        let (one, two) = (
-            read::first(&one.certificate).unwrap(),
-            read::first(&two.certificate).unwrap(),
-        );
+        let (one, two) = (read::first(&one.certificate).unwrap(), read::first(&two.certificate).unwrap());
         let (one, two) = (Parsed::new(&one).unwrap(), Parsed::new(&two).unwrap());
         assert_ne!(one.serial(), two.serial());
         assert_eq!(one.names(), two.names());
@@ -252,43 +208,27 @@ mod tests {
         let authority = authority();
         for name in ["", "a b", "*", "a..b", ".", "ä", "*.", &"x".repeat(64)] {
             let request = Request::server([name]);
-            assert!(
-                matches!(authority.issue(&request, now()), Err(Error::Name(_))),
-                "{name:?}"
-            );
+            assert!(matches!(authority.issue(&request, now()), Err(Error::Name(_))), "{name:?}");
         }
-        assert!(
-            authority
-                .issue(&Request::server(Vec::<String>::new()), now())
-                .is_err()
-        );
+        assert!(authority.issue(&Request::server(Vec::<String>::new()), now()).is_err());
     }
 
     #[test]
     fn long_names_are_cut_in_the_common_name_only() {
         let long = format!("*.{}.{}.svc", "a".repeat(63), "b".repeat(63));
-        let leaf = authority()
-            .issue(&Request::server([long.clone()]), now())
-            .unwrap();
+        let leaf = authority().issue(&Request::server([long.clone()]), now()).unwrap();
         let der = read::first(&leaf.certificate).unwrap();
         assert!(Parsed::new(&der).unwrap().names().contains(&long));
         let (_, certificate) = x509_parser::parse_x509_certificate(&der).unwrap();
-        let common = certificate
-            .subject()
-            .iter_common_name()
-            .next()
-            .unwrap()
-            .as_str()
-            .unwrap();
+        let common = certificate.subject().iter_common_name().next().unwrap().as_str().unwrap();
         assert_eq!(common, &long[..64]);
     }
 
     #[test]
     fn a_leaf_may_be_used_for_its_purpose_only() {
-        for (request, other) in [
-            (Request::server(["a"]), Purpose::Client),
-            (Request::client(["a"]), Purpose::Server),
-        ] {
+        for (request, other) in
+            [(Request::server(["a"]), Purpose::Client), (Request::client(["a"]), Purpose::Server)]
+        {
             let leaf = authority().issue(&request, now()).unwrap();
             let der = read::first(&leaf.certificate).unwrap();
             let parsed = Parsed::new(&der).unwrap();

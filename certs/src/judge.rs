@@ -59,7 +59,10 @@ impl fmt::Display for Reason {
 
 /// Judges a leaf. `authorities` is PEM with at least one certificate; any of them may have signed it.
 pub fn judge(pair: &Pair, authorities: &str, request: &Request, now: SystemTime) -> Verdict {
-    verdict(checked(pair, authorities, request).and_then(|der| life(&der, now)))
+    verdict(checked(pair, authorities, request).and_then(|der| match life(&der, now) {
+        Err(Reason::Expiring) => last_end(&der, authorities).filter(|end| *end > now).ok_or(Reason::Expiring),
+        judged => judged,
+    }))
 }
 
 /// Judges an authority: readable, its key its own, and not near its end.
@@ -111,10 +114,15 @@ fn checked(pair: &Pair, authorities: &str, request: &Request) -> Result<Der, Rea
 
 fn signed_by_any(leaf: &Parsed<'_>, authorities: &str) -> bool {
     let authorities = read::all(authorities).unwrap_or_default();
-    authorities
-        .iter()
-        .filter_map(|der| Parsed::new(der).ok())
-        .any(|authority| leaf.is_signed_by(&authority))
+    authorities.iter().filter_map(|der| Parsed::new(der).ok()).any(|authority| leaf.is_signed_by(&authority))
+}
+
+/// The end of a leaf that lives as long as the authorities do: another one could not live longer, and would be
+/// as near its end as this one.
+fn last_end(der: &Der, authorities: &str) -> Option<SystemTime> {
+    let end = |der: &Der| Parsed::new(der).and_then(|parsed| parsed.ends()).ok();
+    let last = read::all(authorities).ok()?.iter().filter_map(end).max()?;
+    end(der).filter(|end| *end >= last)
 }
 
 fn life(der: &Der, now: SystemTime) -> Result<SystemTime, Reason> {
@@ -196,11 +204,7 @@ mod tests {
             (now() + LEAF_LIFE, expiring),
             (now() + LEAF_LIFE * 10, expiring),
         ] {
-            assert_eq!(
-                judge(&leaf, authority.certificate(), &request(), moment),
-                wanted,
-                "{moment:?}"
-            );
+            assert_eq!(judge(&leaf, authority.certificate(), &request(), moment), wanted, "{moment:?}");
         }
     }
 
@@ -210,38 +214,22 @@ mod tests {
         let leaf = authority.issue(&request(), now()).unwrap();
         let stranger = other.issue(&request(), now()).unwrap();
         let ca = authority.certificate();
-        let with = |certificate: &str, key: &str| Pair {
-            certificate: certificate.into(),
-            key: key.into(),
-        };
+        let with = |certificate: &str, key: &str| Pair { certificate: certificate.into(), key: key.into() };
         let mut client = request();
         client.purpose = crate::Purpose::Client;
         let cases = [
             (with("", &leaf.key), ca, request(), Reason::Unreadable),
             (
-                with(
-                    "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-                    &leaf.key,
-                ),
+                with("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", &leaf.key),
                 ca,
                 request(),
                 Reason::Unreadable,
             ),
             (with(&leaf.certificate, ""), ca, request(), Reason::Unreadable),
-            (
-                with(&leaf.certificate, &stranger.key),
-                ca,
-                request(),
-                Reason::KeyMismatch,
-            ),
+            (with(&leaf.certificate, &stranger.key), ca, request(), Reason::KeyMismatch),
             (stranger.clone(), ca, request(), Reason::OtherAuthority),
             (leaf.clone(), "", request(), Reason::OtherAuthority),
-            (
-                leaf.clone(),
-                ca,
-                Request::server(["admin.ns.svc"]),
-                Reason::OtherNames,
-            ),
+            (leaf.clone(), ca, Request::server(["admin.ns.svc"]), Reason::OtherNames),
             (leaf.clone(), ca, client, Reason::OtherPurpose),
         ];
         for (pair, ca, request, reason) in cases {
@@ -280,40 +268,21 @@ mod tests {
         let authority = authority();
         let at = renew_at(judge_authority(authority.pair(), now()));
         assert!(at > now() + AUTHORITY_LIFE * 3 / 5 && at < now() + AUTHORITY_LIFE * 2 / 3);
-        assert_eq!(
-            judge_authority(authority.pair(), at),
-            Verdict::Renew(Reason::Expiring)
-        );
+        assert_eq!(judge_authority(authority.pair(), at), Verdict::Renew(Reason::Expiring));
         let leaf = authority.issue(&request(), now()).unwrap();
-        assert_eq!(
-            judge_authority(&leaf, now()),
-            Verdict::Renew(Reason::OtherPurpose)
-        );
-        let mixed = Pair {
-            certificate: authority.certificate().into(),
-            key: leaf.key,
-        };
-        assert_eq!(
-            judge_authority(&mixed, now()),
-            Verdict::Renew(Reason::KeyMismatch)
-        );
-        let broken = Pair {
-            certificate: "x".into(),
-            key: "y".into(),
-        };
-        assert_eq!(
-            judge_authority(&broken, now()),
-            Verdict::Renew(Reason::Unreadable)
-        );
+        assert_eq!(judge_authority(&leaf, now()), Verdict::Renew(Reason::OtherPurpose));
+        let mixed = Pair { certificate: authority.certificate().into(), key: leaf.key };
+        assert_eq!(judge_authority(&mixed, now()), Verdict::Renew(Reason::KeyMismatch));
+        let broken = Pair { certificate: "x".into(), key: "y".into() };
+        assert_eq!(judge_authority(&broken, now()), Verdict::Renew(Reason::Unreadable));
     }
 
     #[test]
     fn leaves_made_at_once_are_not_renewed_at_once() {
         let authority = authority();
         let leaves = (0..16).map(|_| authority.issue(&request(), now()).unwrap());
-        let moments: BTreeSet<_> = leaves
-            .map(|leaf| renew_at(judge(&leaf, authority.certificate(), &request(), now())))
-            .collect();
+        let moments: BTreeSet<_> =
+            leaves.map(|leaf| renew_at(judge(&leaf, authority.certificate(), &request(), now()))).collect();
         assert!(moments.len() > 8, "{}", moments.len());
     }
 }

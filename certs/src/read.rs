@@ -26,10 +26,7 @@ pub fn all(pem: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
 
 /// The first certificate of a PEM text: the holder's own, where a chain follows.
 pub fn first(pem: &str) -> Result<CertificateDer<'static>, Error> {
-    all(pem)?
-        .into_iter()
-        .next()
-        .ok_or_else(|| Error::Certificate("no certificate in it".into()))
+    all(pem)?.into_iter().next().ok_or_else(|| Error::Certificate("no certificate in it".into()))
 }
 
 /// The private key of a PEM text: PKCS#8, SEC 1 or PKCS#1.
@@ -45,11 +42,7 @@ impl<'a> Parsed<'a> {
     pub fn new(der: &'a CertificateDer<'static>) -> Result<Self, Error> {
         let (rest, certificate) =
             X509Certificate::from_der(der.as_ref()).map_err(|error| Error::Certificate(error.to_string()))?;
-        if rest.is_empty() {
-            Ok(Self(certificate))
-        } else {
-            Err(Error::Certificate("trailing bytes".into()))
-        }
+        if rest.is_empty() { Ok(Self(certificate)) } else { Err(Error::Certificate("trailing bytes".into())) }
     }
 
     /// Whether it may sign others.
@@ -70,11 +63,7 @@ impl<'a> Parsed<'a> {
     /// Subject alternative names, DNS and IP, as they would be asked for.
     pub fn names(&self) -> BTreeSet<String> {
         let extension = self.0.subject_alternative_name().ok().flatten();
-        extension
-            .iter()
-            .flat_map(|found| &found.value.general_names)
-            .filter_map(text)
-            .collect()
+        extension.iter().flat_map(|found| &found.value.general_names).filter_map(text).collect()
     }
 
     /// Whether it may be used so.
@@ -119,7 +108,5 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
 
 fn instant(time: ASN1Time) -> Result<SystemTime, Error> {
     let seconds = u64::try_from(time.timestamp()).map_err(|_| Error::Time)?;
-    SystemTime::UNIX_EPOCH
-        .checked_add(Duration::from_secs(seconds))
-        .ok_or(Error::Time)
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).ok_or(Error::Time)
 }

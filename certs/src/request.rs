@@ -26,18 +26,12 @@ pub struct Request {
 impl Request {
     /// A server's certificate for these names.
     pub fn server(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self {
-            names: names.into_iter().map(Into::into).collect(),
-            purpose: Purpose::Server,
-        }
+        Self { names: names.into_iter().map(Into::into).collect(), purpose: Purpose::Server }
     }
 
     /// A client's certificate for these names.
     pub fn client(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self {
-            names: names.into_iter().map(Into::into).collect(),
-            purpose: Purpose::Client,
-        }
+        Self { names: names.into_iter().map(Into::into).collect(), purpose: Purpose::Client }
     }
 
     pub(crate) fn name_set(&self) -> BTreeSet<&str> {
@@ -56,10 +50,7 @@ pub struct Pair {
 
 impl fmt::Debug for Pair {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Pair")
-            .field("certificate", &self.certificate)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Pair").field("certificate", &self.certificate).finish_non_exhaustive()
     }
 }
 
@@ -69,10 +60,7 @@ mod tests {
 
     #[test]
     fn the_key_is_not_in_the_debug_text() {
-        let pair = Pair {
-            certificate: "public".into(),
-            key: "secret".into(),
-        };
+        let pair = Pair { certificate: "public".into(), key: "secret".into() };
         assert_eq!(format!("{pair:?}"), r#"Pair { certificate: "public", .. }"#);
     }
 }

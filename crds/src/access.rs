@@ -27,9 +27,10 @@ pub struct Grant {
     pub why: &'static str,
 }
 
-/// Reading through a watch store. `get` is for the one object that must be fresh.
-const READ: &[&str] = &["get", "list", "watch"];
-/// Server-side apply of children: `patch` needs `create` where the object does not exist yet.
+/// Reading through a watch store.
+const READ: &[&str] = &["list", "watch"];
+/// Server-side apply of children: `patch` needs `create` where the object does not exist yet, `get` makes sure that
+/// a name is free, and without `delete` clusters that enforce the rights behind owner references refuse ours.
 const OWN: &[&str] = &["create", "delete", "get", "list", "patch", "watch"];
 
 /// Every right of the operator.
@@ -87,15 +88,8 @@ pub const GRANTS: &[Grant] = &[
         scope: Scope::Watched,
         group: "events.k8s.io",
         resource: "events",
-        verbs: &["create", "patch"],
-        why: "tells users what happened; patch counts a repetition",
-    },
-    Grant {
-        scope: Scope::Own,
-        group: "coordination.k8s.io",
-        resource: "leases",
-        verbs: &["create", "get", "list", "patch", "update", "watch"],
-        why: "one replica reconciles at a time",
+        verbs: &["create"],
+        why: "tells users what happened",
     },
 ];
 
@@ -108,9 +102,7 @@ mod tests {
         for grant in GRANTS {
             assert!(!grant.why.is_empty() && !grant.verbs.is_empty(), "{grant:?}");
             assert!(grant.verbs.is_sorted(), "{grant:?}");
-            let all = [grant.group, grant.resource]
-                .into_iter()
-                .chain(grant.verbs.iter().copied());
+            let all = [grant.group, grant.resource].into_iter().chain(grant.verbs.iter().copied());
             assert!(all.into_iter().all(|word| !word.contains('*')), "{grant:?}");
             let same = |other: &&Grant| {
                 other.scope == grant.scope && other.group == grant.group && other.resource == grant.resource

@@ -44,17 +44,8 @@ pub const STATUS_PORT: Port = Port::constant(8100);
 /// The specification of a `DataPlane` with absent fields filled in. Applying it twice changes nothing.
 pub fn defaulted(mut spec: DataPlaneSpec) -> DataPlaneSpec {
     let network = spec.network.get_or_insert_default();
-    ingress(
-        network
-            .services
-            .get_or_insert_default()
-            .ingress
-            .get_or_insert_default(),
-    );
-    let rollout = spec
-        .deployment
-        .as_mut()
-        .and_then(|deployment| deployment.rollout.as_mut());
+    ingress(network.services.get_or_insert_default().ingress.get_or_insert_default());
+    let rollout = spec.deployment.as_mut().and_then(|deployment| deployment.rollout.as_mut());
     if let Some(strategy) = rollout.and_then(|rollout| rollout.strategy.as_mut()) {
         strategy.blue_green.as_mut().map(blue_green).unwrap_or_default();
     }
@@ -63,10 +54,7 @@ pub fn defaulted(mut spec: DataPlaneSpec) -> DataPlaneSpec {
 
 /// The two ports of an ingress Service whose author named none.
 pub fn ports() -> Vec<IngressPort> {
-    vec![
-        port("http", HTTP_PORT, PROXY_PORT),
-        port("https", HTTPS_PORT, PROXY_SSL_PORT),
-    ]
+    vec![port("http", HTTP_PORT, PROXY_PORT), port("https", HTTPS_PORT, PROXY_SSL_PORT)]
 }
 
 fn ingress(ingress: &mut IngressService) {
@@ -88,16 +76,9 @@ fn port(name: &str, port: Port, target: Port) -> IngressPort {
 
 fn blue_green(blue_green: &mut BlueGreen) {
     let promotion = blue_green.promotion.get_or_insert_default();
-    promotion
-        .strategy
-        .get_or_insert(PromotionStrategy::BreakBeforePromotion);
-    let plan = blue_green
-        .resources
-        .get_or_insert_default()
-        .plan
-        .get_or_insert_default();
-    plan.deployment
-        .get_or_insert(RolloutPlanDeployment::ScaleDownOnPromotionScaleUpOnRollout);
+    promotion.strategy.get_or_insert(PromotionStrategy::BreakBeforePromotion);
+    let plan = blue_green.resources.get_or_insert_default().plan.get_or_insert_default();
+    plan.deployment.get_or_insert(RolloutPlanDeployment::ScaleDownOnPromotionScaleUpOnRollout);
 }
 
 #[cfg(test)]
@@ -134,10 +115,7 @@ mod tests {
         assert_eq!(default_json(mine.clone()), mine);
         let deployment =
             json!({ "replicas": 0, "podTemplateSpec": { "spec": { "x": null, "$patch": "replace" } } });
-        assert_eq!(
-            default_json(json!({ "deployment": deployment }))["deployment"],
-            deployment
-        );
+        assert_eq!(default_json(json!({ "deployment": deployment }))["deployment"], deployment);
     }
 
     #[test]
@@ -147,10 +125,7 @@ mod tests {
             "promotion": { "strategy": "BreakBeforePromotion" },
             "resources": { "plan": { "deployment": "ScaleDownOnPromotionScaleUpOnRollout" } }
         });
-        assert_eq!(
-            default_json(spec)["deployment"]["rollout"]["strategy"]["blueGreen"],
-            wanted
-        );
+        assert_eq!(default_json(spec)["deployment"]["rollout"]["strategy"]["blueGreen"], wanted);
         let none = json!({ "deployment": { "rollout": {} } });
         assert_eq!(default_json(none)["deployment"]["rollout"], json!({}));
     }

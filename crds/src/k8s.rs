@@ -17,12 +17,12 @@ pub use k8s_openapi::api::autoscaling::v2::{
 pub use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 pub use k8s_openapi::api::core::v1::{
     Affinity, Capabilities, ConfigMap, ConfigMapVolumeSource, Container, ContainerPort, ContainerState,
-    ContainerStatus, EmptyDirVolumeSource, EnvFromSource, EnvVar, EnvVarSource, ExecAction, HTTPGetAction,
-    KeyToPath, Lifecycle, LifecycleHandler, LoadBalancerIngress, LocalObjectReference, Namespace,
-    ObjectReference, Pod, PodCondition, PodSecurityContext, PodSpec, PodStatus, PodTemplateSpec, Probe,
-    ProjectedVolumeSource, ResourceRequirements, SeccompProfile, Secret, SecretVolumeSource, SecurityContext,
-    Service, ServiceAccount, ServicePort, ServiceSpec, ServiceStatus, SleepAction, TopologySpreadConstraint,
-    Volume, VolumeMount,
+    ContainerStateTerminated, ContainerStatus, EmptyDirVolumeSource, EnvFromSource, EnvVar, EnvVarSource,
+    ExecAction, HTTPGetAction, KeyToPath, Lifecycle, LifecycleHandler, LoadBalancerIngress,
+    LocalObjectReference, Namespace, ObjectReference, Pod, PodCondition, PodSecurityContext, PodSpec,
+    PodStatus, PodTemplateSpec, Probe, ProjectedVolumeSource, ResourceRequirements, SeccompProfile, Secret,
+    SecretVolumeSource, SecurityContext, Service, ServiceAccount, ServicePort, ServiceSpec, ServiceStatus,
+    SleepAction, TopologySpreadConstraint, Volume, VolumeMount,
 };
 pub use k8s_openapi::api::discovery::v1::EndpointSlice;
 pub use k8s_openapi::api::events::v1::Event;

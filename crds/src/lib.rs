@@ -11,6 +11,7 @@ pub mod conditions;
 pub mod dataplane;
 pub mod defaults;
 pub mod k8s;
+pub mod lists;
 pub mod names;
 pub mod pod_template;
 pub mod port;

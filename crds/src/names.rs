@@ -134,11 +134,8 @@ fn label(name: &str) -> String {
     if name.len() <= LONGEST && !name.contains('.') {
         return name.to_owned();
     }
-    let kept: String = name
-        .chars()
-        .take(LONGEST - HASH - 1)
-        .map(|c| if c == '.' { '-' } else { c })
-        .collect();
+    let kept: String =
+        name.chars().take(LONGEST - HASH - 1).map(|c| if c == '.' { '-' } else { c }).collect();
     let digest = fingerprint(name.as_bytes()) >> (64 - 4 * HASH);
     format!("{kept}-{digest:0HASH$x}")
 }
@@ -151,9 +148,9 @@ pub fn digest(text: &str) -> String {
 /// FNV-1a, 64 bits: tiny, and the same for ever, which the standard library's hashes do not promise.
 /// Nothing is trusted because of it: whether a child is ours is decided by its owner's UID.
 fn fingerprint(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -185,12 +182,9 @@ mod tests {
         let other = format!("{}y", "x".repeat(252));
         let dashes = format!("{}-{}", "x".repeat(41), "-".repeat(30));
         for name in [long.as_str(), &other, &dashes, "eu.edge", "a.b.c"] {
-            for child in [
-                deployment(name, "1"),
-                ingress_service(name),
-                admin_service(name),
-                label_value(name),
-            ] {
+            for child in
+                [deployment(name, "1"), ingress_service(name), admin_service(name), label_value(name)]
+            {
                 assert!(is_dns_label(&child), "{child}");
             }
         }
@@ -201,11 +195,7 @@ mod tests {
     #[test]
     fn names_never_change_between_versions() {
         assert_eq!(fingerprint(b""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(
-            fingerprint(b"foobar"),
-            0x8594_4171_f739_67e8,
-            "the published test vector of FNV-1a"
-        );
+        assert_eq!(fingerprint(b"foobar"), 0x8594_4171_f739_67e8, "the published test vector of FNV-1a");
         assert_eq!(ingress_service("eu.edge"), "dataplane-ingress-eu-edge-2609143069");
     }
 }

@@ -43,11 +43,7 @@ impl TryFrom<i64> for Port {
     type Error = NotAPort;
 
     fn try_from(number: i64) -> Result<Self, NotAPort> {
-        u16::try_from(number)
-            .ok()
-            .and_then(NonZeroU16::new)
-            .map(Self)
-            .ok_or(NotAPort(number))
+        u16::try_from(number).ok().and_then(NonZeroU16::new).map(Self).ok_or(NotAPort(number))
     }
 }
 
@@ -84,24 +80,12 @@ mod tests {
 
     #[test]
     fn only_real_ports_are_taken() {
-        for (number, good) in [
-            (1, true),
-            (8443, true),
-            (65535, true),
-            (0, false),
-            (65536, false),
-            (-1, false),
-        ] {
+        for (number, good) in
+            [(1, true), (8443, true), (65535, true), (0, false), (65536, false), (-1, false)]
+        {
             assert_eq!(Port::try_from(number).is_ok(), good, "{number}");
-            assert_eq!(
-                serde_json::from_value::<Port>(number.into()).is_ok(),
-                good,
-                "{number}"
-            );
+            assert_eq!(serde_json::from_value::<Port>(number.into()).is_ok(), good, "{number}");
         }
-        assert_eq!(
-            NotAPort(0).to_string(),
-            "0 is not a port: it must be from 1 to 65535"
-        );
+        assert_eq!(NotAPort(0).to_string(), "0 is not a port: it must be from 1 to 65535");
     }
 }

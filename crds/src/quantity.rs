@@ -18,9 +18,7 @@ pub fn parse(value: &Value) -> Option<i128> {
 }
 
 fn parse_text(text: &str) -> Option<i128> {
-    let end = text
-        .find(|c: char| !matches!(c, '0'..='9' | '.' | '+' | '-'))
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !matches!(c, '0'..='9' | '.' | '+' | '-')).unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);
     let (numerator, denominator) = factor(suffix)?;
     let scaled = decimal(number)?.checked_mul(numerator)?;

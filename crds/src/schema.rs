@@ -17,11 +17,7 @@ pub fn definitions() -> Vec<CustomResourceDefinition> {
 }
 
 fn finished(mut definition: CustomResourceDefinition) -> CustomResourceDefinition {
-    let roots = definition
-        .spec
-        .versions
-        .iter_mut()
-        .filter_map(|version| version.schema.as_mut());
+    let roots = definition.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut());
     for root in roots.filter_map(|schema| schema.open_api_v3_schema.as_mut()) {
         tidy(root);
         spec_may_be_absent(root);
@@ -31,11 +27,7 @@ fn finished(mut definition: CustomResourceDefinition) -> CustomResourceDefinitio
 
 /// `kind: DataPlane` with nothing but a name is a valid object.
 fn spec_may_be_absent(root: &mut JSONSchemaProps) {
-    if let Some(spec) = root
-        .properties
-        .as_mut()
-        .and_then(|properties| properties.get_mut("spec"))
-    {
+    if let Some(spec) = root.properties.as_mut().and_then(|properties| properties.get_mut("spec")) {
         spec.default = Some(JSON(json!({})));
     }
     if let Some(required) = root.required.as_mut() {
@@ -49,11 +41,7 @@ fn spec_may_be_absent(root: &mut JSONSchemaProps) {
 fn tidy(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
     schema.title = None;
-    for child in schema
-        .properties
-        .iter_mut()
-        .flat_map(|properties| properties.values_mut())
-    {
+    for child in schema.properties.iter_mut().flat_map(|properties| properties.values_mut()) {
         tidy(child);
     }
     match &mut schema.items {
@@ -74,15 +62,8 @@ mod tests {
 
     /// Every object of a JSON value that `wanted` accepts, with its path.
     fn find<'a>(value: &'a Value, path: &str, wanted: &dyn Fn(&Value) -> bool) -> Vec<(String, &'a Value)> {
-        let mut found: Vec<_> = wanted(value)
-            .then(|| (path.to_owned(), value))
-            .into_iter()
-            .collect();
-        let members = value
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(name, member)| (name.clone(), member));
+        let mut found: Vec<_> = wanted(value).then(|| (path.to_owned(), value)).into_iter().collect();
+        let members = value.as_object().into_iter().flatten().map(|(name, member)| (name.clone(), member));
         let items = value.as_array().into_iter().flatten().enumerate();
         let items = items.map(|(index, item)| (index.to_string(), item));
         for (name, child) in members.chain(items) {
@@ -92,9 +73,7 @@ mod tests {
     }
 
     fn dataplanes() -> Value {
-        let definition = definitions()
-            .into_iter()
-            .find(|found| found.spec.names.plural == "dataplanes");
+        let definition = definitions().into_iter().find(|found| found.spec.names.plural == "dataplanes");
         serde_json::to_value(definition.unwrap()).unwrap()
     }
 
@@ -106,11 +85,7 @@ mod tests {
     fn the_files_are_what_the_types_say() {
         let written: Value = serde_saphyr::from_str(include_str!("../yaml/dataplanes.yaml")).unwrap();
         let definition: CustomResourceDefinition = serde_json::from_value(written).unwrap();
-        assert_eq!(
-            serde_json::to_value(definition).unwrap(),
-            dataplanes(),
-            "run `cargo xtask generate`"
-        );
+        assert_eq!(serde_json::to_value(definition).unwrap(), dataplanes(), "run `cargo xtask generate`");
     }
 
     #[test]
@@ -120,11 +95,7 @@ mod tests {
         assert_eq!(schema.get("required"), None);
         assert_eq!(schema["properties"]["spec"].get("required"), None);
         let defaults = find(&schema, "", &|value| value.get("default").is_some());
-        assert_eq!(
-            defaults.len(),
-            1,
-            "other defaults belong into `defaults`: {defaults:?}"
-        );
+        assert_eq!(defaults.len(), 1, "other defaults belong into `defaults`: {defaults:?}");
     }
 
     #[test]
@@ -146,15 +117,11 @@ mod tests {
     #[test]
     fn every_field_is_described() {
         let schema = schema();
-        let nodes = find(&schema, "", &|value| {
-            value.get("properties").is_some_and(Value::is_object)
-        });
+        let nodes = find(&schema, "", &|value| value.get("properties").is_some_and(Value::is_object));
         for (path, node) in nodes {
             for (name, field) in node["properties"].as_object().unwrap() {
-                let described = field
-                    .get("description")
-                    .and_then(Value::as_str)
-                    .is_some_and(|text| !text.is_empty());
+                let described =
+                    field.get("description").and_then(Value::as_str).is_some_and(|text| !text.is_empty());
                 assert!(described, "{path}/{name}");
             }
         }
@@ -164,13 +131,9 @@ mod tests {
     fn rules_have_words_and_point_at_fields() {
         let text = include_str!("../yaml/dataplanes.yaml");
         let schema = schema();
-        let nodes = find(&schema, "", &|value| {
-            value.get("x-kubernetes-validations").is_some()
-        });
-        let rules: Vec<_> = nodes
-            .iter()
-            .flat_map(|(_, node)| node["x-kubernetes-validations"].as_array().unwrap())
-            .collect();
+        let nodes = find(&schema, "", &|value| value.get("x-kubernetes-validations").is_some());
+        let rules: Vec<_> =
+            nodes.iter().flat_map(|(_, node)| node["x-kubernetes-validations"].as_array().unwrap()).collect();
         assert_eq!(rules.len(), 10);
         for rule in rules {
             assert!(text.contains(rule["rule"].as_str().unwrap()), "{rule}");
@@ -184,9 +147,7 @@ mod tests {
         let conditions = &schema["properties"]["status"]["properties"]["conditions"];
         assert_eq!(conditions["x-kubernetes-list-type"], "map");
         assert_eq!(conditions["x-kubernetes-list-map-keys"], json!(["type"]));
-        let maps = find(&schema, "", &|value| {
-            value.get("x-kubernetes-list-type") == Some(&json!("map"))
-        });
+        let maps = find(&schema, "", &|value| value.get("x-kubernetes-list-type") == Some(&json!("map")));
         for (path, list) in maps {
             let required = list["items"]["required"].as_array().unwrap();
             for key in list["x-kubernetes-list-map-keys"].as_array().unwrap() {

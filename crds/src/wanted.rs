@@ -38,11 +38,7 @@ impl<K: Resource<DynamicType = ()>> Wanted<K> {
             ("metadata".to_owned(), Value::Object(metadata)),
         ]);
         body.extend(fields);
-        Self {
-            name,
-            body: Value::Object(body),
-            kind: PhantomData,
-        }
+        Self { name, body: Value::Object(body), kind: PhantomData }
     }
 }
 
@@ -67,20 +63,13 @@ impl<K> Wanted<K> {
 
 impl<K> Clone for Wanted<K> {
     fn clone(&self) -> Self {
-        Self {
-            name: self.name.clone(),
-            body: self.body.clone(),
-            kind: PhantomData,
-        }
+        Self { name: self.name.clone(), body: self.body.clone(), kind: PhantomData }
     }
 }
 
 impl<K> fmt::Debug for Wanted<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wanted")
-            .field("name", &self.name)
-            .field("body", &self.body)
-            .finish_non_exhaustive()
+        f.debug_struct("Wanted").field("name", &self.name).field("body", &self.body).finish_non_exhaustive()
     }
 }
 
@@ -141,9 +130,6 @@ mod tests {
         let digests: std::collections::BTreeSet<_> =
             digests.into_iter().map(|data| wanted(data).digest()).collect();
         assert_eq!(digests.len(), 5);
-        assert_eq!(
-            wanted(json!({"a": 1, "b": 2})).digest(),
-            wanted(json!({"b": 2, "a": 1})).digest()
-        );
+        assert_eq!(wanted(json!({"a": 1, "b": 2})).digest(), wanted(json!({"b": 2, "a": 1})).digest());
     }
 }

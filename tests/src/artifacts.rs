@@ -24,7 +24,7 @@ pub fn operator() -> Result<PathBuf> {
 /// # Errors
 /// When it was not made; says how to make it.
 pub fn image(name: &str) -> Result<PathBuf> {
-    existing(env_or("SILVERBACK_IMAGES", "target/images").join(format!("{name}.tar")))
+    existing(env_or("SILVERBACK_IMAGES", "target/debug/images").join(format!("{name}.tar")))
 }
 
 fn env_or(variable: &str, below_root: &str) -> PathBuf {

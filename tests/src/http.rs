@@ -30,18 +30,25 @@ pub struct Answer {
 /// When there is no answer in time.
 pub async fn get(cluster: &Cluster, address: SocketAddr, host: &str, path: &str) -> Result<Answer> {
     let answer = tokio::time::timeout(DEADLINE, exchange(cluster, address, host, path)).await;
-    answer.with_context(|| format!("no answer from {address} within {DEADLINE:?}"))?.with_context(|| format!("GET {path} at {address}"))
+    answer
+        .with_context(|| format!("no answer from {address} within {DEADLINE:?}"))?
+        .with_context(|| format!("GET {path} at {address}"))
 }
 
 async fn exchange(cluster: &Cluster, address: SocketAddr, host: &str, path: &str) -> Result<Answer> {
     let stream = cluster.connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
-    let request = Request::get(path).header("host", host).header("connection", "close").body(Empty::<Bytes>::new())?;
+    let request =
+        Request::get(path).header("host", host).header("connection", "close").body(Empty::<Bytes>::new())?;
     let answer = sender.send_request(request).await?;
     let (head, body) = answer.into_parts();
     let body = body.collect().await?.to_bytes();
     drop(sender);
     connection.await??;
-    Ok(Answer { status: head.status, headers: head.headers, body: String::from_utf8_lossy(&body).into_owned() })
+    Ok(Answer {
+        status: head.status,
+        headers: head.headers,
+        body: String::from_utf8_lossy(&body).into_owned(),
+    })
 }

@@ -16,7 +16,13 @@ pub async fn apply(kubectl: impl Fn() -> Result<Command>) -> Result<()> {
     for folder in ["crds/yaml", "manifests/rbac"] {
         file(kubectl()?, &root().join(folder)).await?;
     }
-    let established = ["wait", "--for=condition=Established", "--timeout=30s", "crd", "dataplanes.gateway-operator.konghq.com"];
+    let established = [
+        "wait",
+        "--for=condition=Established",
+        "--timeout=30s",
+        "crd",
+        "dataplanes.gateway-operator.konghq.com",
+    ];
     run(kubectl()?.args(established)).await.map(drop)
 }
 
@@ -33,7 +39,8 @@ pub async fn file(mut kubectl: Command, path: &Path) -> Result<String> {
 /// # Errors
 /// What it printed to standard error, when it fails.
 pub async fn run(command: &mut Command) -> Result<String> {
-    let output = command.stdin(Stdio::null()).output().await.with_context(|| format!("cannot run {command:?}"))?;
+    let output =
+        command.stdin(Stdio::null()).output().await.with_context(|| format!("cannot run {command:?}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("{:?} failed ({}): {}", command.as_std(), output.status, said.trim());

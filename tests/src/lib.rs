@@ -4,6 +4,7 @@
 //! running as a process in the box under its own service account. Nothing here waits without a deadline.
 
 pub mod artifacts;
+pub mod audit;
 pub mod http;
 pub mod install;
 pub mod operator;
@@ -13,9 +14,10 @@ pub mod world;
 pub use operator::Operator;
 
 /// Names scenarios after their functions, as [`world::run`] takes them.
+/// A function of a module is named without it.
 #[macro_export]
 macro_rules! scenarios {
-    ($($name:ident),+ $(,)?) => {
+    ($($name:path),+ $(,)?) => {
         &[$((stringify!($name), |scenario| ::std::boxed::Box::pin($name(scenario)))),+]
     };
 }

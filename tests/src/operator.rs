@@ -14,12 +14,14 @@ use kube::api::{Api, PostParams};
 use kube::config::{AuthInfo, Kubeconfig};
 use tokio::process::{Child, Command};
 
-use crate::{artifacts, http, install};
+use crate::{http, install};
 
 /// Name of the operator's service account in `manifests/rbac`.
 const ACCOUNT: &str = "silverback";
 const HEALTH: u16 = 8081;
 const METRICS: u16 = 8080;
+/// The counter of reconciles that found nothing to do.
+const SETTLED: &str = "silverback_reconciles_total{kind=\"DataPlane\",result=\"settled\"} ";
 const READY: Duration = Duration::from_secs(30);
 const STEP: Duration = Duration::from_millis(50);
 /// How long its token is good, in seconds.
@@ -36,21 +38,21 @@ impl Operator {
     ///
     /// # Errors
     /// When something of it fails; the error has the operator's last words.
-    pub async fn install(cluster: &Cluster, folder: &Path) -> Result<Self> {
+    pub async fn install(cluster: &Cluster, program: &Path, folder: &Path) -> Result<Self> {
         install::apply(|| cluster.kubectl()).await?;
-        Self::start(cluster, folder).await
+        Self::start(cluster, program, folder).await
     }
 
     /// Starts the operator, logging to `folder`, and waits until it is ready.
     ///
     /// # Errors
     /// When it does not become ready; the error has its last words.
-    pub async fn start(cluster: &Cluster, folder: &Path) -> Result<Self> {
+    pub async fn start(cluster: &Cluster, program: &Path, folder: &Path) -> Result<Self> {
         let kubeconfig = folder.join("operator.kubeconfig");
         let identity = identity(cluster).await.context("no token for the operator")?;
         std::fs::write(&kubeconfig, serde_json::to_vec(&identity)?)?;
         let log = folder.join("operator.log");
-        let mut command = cluster.command(artifacts::operator()?)?;
+        let mut command = cluster.command(program)?;
         command.args(["run", "--log-format=text"]).env("KUBECONFIG", &kubeconfig);
         let mut operator = Self { child: spawn(command, &log)?, log };
         operator.ready(cluster).await?;
@@ -61,12 +63,17 @@ impl Operator {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn outside(kubeconfig: &Path, folder: &Path) -> Result<Self> {
+    pub fn outside(kubeconfig: &Path, program: &Path, folder: &Path) -> Result<Self> {
         let log = folder.join("operator.log");
-        let mut command = Command::new(artifacts::operator()?);
+        let mut command = Command::new(program);
         command.env("KUBECONFIG", kubeconfig);
         // Ports of its own choice: this machine may use 8080 for something else.
-        command.args(["run", "--log-format=text", "--health-probe-bind-address=127.0.0.1:0", "--metrics-bind-address=127.0.0.1:0"]);
+        command.args([
+            "run",
+            "--log-format=text",
+            "--health-probe-bind-address=127.0.0.1:0",
+            "--metrics-bind-address=127.0.0.1:0",
+        ]);
         Ok(Self { child: spawn(command, &log)?, log })
     }
 
@@ -85,7 +92,9 @@ impl Operator {
                 }
             }
         };
-        let ready = tokio::time::timeout(READY, asked).await.unwrap_or_else(|_| bail!("the operator is not ready after {READY:?}"));
+        let ready = tokio::time::timeout(READY, asked)
+            .await
+            .unwrap_or_else(|_| bail!("the operator is not ready after {READY:?}"));
         ready.with_context(|| format!("its last words: {}", self.last_words()))
     }
 
@@ -95,6 +104,26 @@ impl Operator {
     /// When it does not answer.
     pub async fn metrics(&self, cluster: &Cluster) -> Result<String> {
         Ok(http::get(cluster, local(METRICS), "localhost", "/metrics").await?.body)
+    }
+
+    /// Waits until it has found `count` settled `DataPlane`s since it started, and returns its metrics.
+    ///
+    /// # Errors
+    /// When the deadline passes.
+    pub async fn settled(&self, cluster: &Cluster, count: usize) -> Result<String> {
+        let looked = async {
+            let mut ticks = tokio::time::interval(STEP);
+            loop {
+                ticks.tick().await;
+                let metrics = self.metrics(cluster).await?;
+                let line = metrics.lines().find_map(|line| line.strip_prefix(SETTLED));
+                if line.and_then(|found| found.parse::<usize>().ok()).is_some_and(|found| found >= count) {
+                    return anyhow::Ok(metrics);
+                }
+            }
+        };
+        let looked = tokio::time::timeout(READY, looked).await;
+        looked.with_context(|| format!("it did not find {count} settled DataPlanes within {READY:?}"))?
     }
 
     /// Where it logs to.

@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 use crate::{Operator, artifacts, wait};
 
 /// Long enough for a pod to start on a machine that is busy with other tests.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_mins(1);
 /// Scenarios at a time: each waits most of its time.
 const AT_A_TIME: usize = 4;
 
@@ -82,7 +82,7 @@ fn begin(options: Options) -> Result<(Arc<Runtime>, Arc<World>)> {
 
 fn trials(scenarios: &[Named], place: Option<(&Arc<Runtime>, &Arc<World>)>) -> Vec<Trial> {
     let one = |(name, scenario): &Named| {
-        let (name, scenario) = (*name, *scenario);
+        let (name, scenario) = (name.rsplit("::").next().unwrap_or(name), *scenario);
         let place = place.map(|(runtime, world)| (Arc::clone(runtime), Arc::clone(world)));
         Trial::test(name, move || {
             let Some((runtime, world)) = place else { return Ok(()) };
@@ -104,7 +104,7 @@ impl World {
         }
         let cluster = Cluster::start_quietly(options).await?;
         let folder = tempfile::tempdir()?;
-        let operator = Operator::install(&cluster, folder.path()).await?;
+        let operator = Operator::install(&cluster, &artifacts::operator()?, folder.path()).await?;
         let client = cluster.client().await?;
         Ok(Self { cluster, client, operator: Mutex::new(Some(operator)), folder })
     }
@@ -156,7 +156,8 @@ impl Scenario {
     pub async fn ready(&self, name: &str) -> Result<DataPlane> {
         let holds = |dataplane: &DataPlane| {
             let observed = dataplane.status.as_ref().and_then(|status| status.observed_generation);
-            observed == dataplane.metadata.generation && conditions::holds(dataplane.conditions(), types::READY)
+            observed == dataplane.metadata.generation
+                && conditions::holds(dataplane.conditions(), types::READY)
         };
         wait::until(&self.api(), name, SOON, holds).await
     }
@@ -166,8 +167,12 @@ impl Scenario {
     /// # Errors
     /// When it does not get it in time.
     pub async fn reason(&self, name: &str, type_: &'static str, reason: &'static str) -> Result<Condition> {
-        let told = |dataplane: &DataPlane| conditions::get(dataplane.conditions(), type_).is_some_and(|c| c.reason == reason);
+        let told = |dataplane: &DataPlane| {
+            conditions::get(dataplane.conditions(), type_).is_some_and(|c| c.reason == reason)
+        };
         let dataplane = wait::until(&self.api(), name, SOON, told).await?;
-        conditions::get(dataplane.conditions(), type_).cloned().with_context(|| format!("{} lost it", dataplane.name_any()))
+        conditions::get(dataplane.conditions(), type_)
+            .cloned()
+            .with_context(|| format!("{} lost it", dataplane.name_any()))
     }
 }

@@ -64,11 +64,7 @@ pub fn set(conditions: &mut Vec<Condition>, update: Update, now: Timestamp) -> b
         return true;
     };
     let moved = found.status != update.status.as_str();
-    let since = if moved {
-        whole_seconds(now)
-    } else {
-        found.last_transition_time.clone()
-    };
+    let since = if moved { whole_seconds(now) } else { found.last_transition_time.clone() };
     let wanted = condition(update, since);
     let changed = *found != wanted;
     *found = wanted;
@@ -123,13 +119,7 @@ mod tests {
     use super::*;
 
     fn update(status: Status, reason: &'static str, message: &str, generation: i64) -> Update {
-        Update {
-            type_: types::READY,
-            status,
-            reason,
-            message: message.into(),
-            generation: Some(generation),
-        }
+        Update { type_: types::READY, status, reason, message: message.into(), generation: Some(generation) }
     }
 
     fn at(second: i64) -> Timestamp {
@@ -139,20 +129,10 @@ mod tests {
     #[test]
     fn a_new_type_is_added_in_whole_seconds() {
         let mut conditions = Vec::new();
-        assert!(set(
-            &mut conditions,
-            update(Status::False, reasons::CRASH_LOOP, "m", 1),
-            at(100)
-        ));
-        assert_eq!(
-            conditions[0].last_transition_time,
-            Time(Timestamp::from_second(100).unwrap())
-        );
+        assert!(set(&mut conditions, update(Status::False, reasons::CRASH_LOOP, "m", 1), at(100)));
+        assert_eq!(conditions[0].last_transition_time, Time(Timestamp::from_second(100).unwrap()));
         assert!(!holds(&conditions, types::READY));
-        assert_eq!(
-            get(&conditions, types::READY).unwrap().observed_generation,
-            Some(1)
-        );
+        assert_eq!(get(&conditions, types::READY).unwrap().observed_generation, Some(1));
     }
 
     #[test]
@@ -160,30 +140,10 @@ mod tests {
         let first = update(Status::False, reasons::CRASH_LOOP, "m", 1);
         let cases = [
             ("the same again", first.clone(), false, 100),
-            (
-                "new reason",
-                update(Status::False, reasons::IMAGE_PULL_FAILED, "m", 1),
-                true,
-                100,
-            ),
-            (
-                "new message",
-                update(Status::False, reasons::CRASH_LOOP, "n", 1),
-                true,
-                100,
-            ),
-            (
-                "new generation",
-                update(Status::False, reasons::CRASH_LOOP, "m", 2),
-                true,
-                100,
-            ),
-            (
-                "new status",
-                update(Status::True, reasons::READY, "m", 1),
-                true,
-                200,
-            ),
+            ("new reason", update(Status::False, reasons::IMAGE_PULL_FAILED, "m", 1), true, 100),
+            ("new message", update(Status::False, reasons::CRASH_LOOP, "n", 1), true, 100),
+            ("new generation", update(Status::False, reasons::CRASH_LOOP, "m", 2), true, 100),
+            ("new status", update(Status::True, reasons::READY, "m", 1), true, 200),
         ];
         for (name, second, changed, since) in cases {
             let mut conditions = Vec::new();
@@ -200,11 +160,7 @@ mod tests {
     #[test]
     fn other_conditions_are_left_alone() {
         let mut conditions = Vec::new();
-        set(
-            &mut conditions,
-            update(Status::True, reasons::READY, "m", 1),
-            at(100),
-        );
+        set(&mut conditions, update(Status::True, reasons::READY, "m", 1), at(100));
         let ready = conditions.clone();
         let mut addresses = update(Status::False, reasons::ADDRESS_PENDING, "m", 1);
         addresses.type_ = types::ADDRESS_ASSIGNED;
@@ -219,15 +175,8 @@ mod tests {
             for (word, meaning) in table {
                 assert!(word.starts_with(|c: char| c.is_ascii_uppercase()), "{word}");
                 assert!(word.chars().all(char::is_alphanumeric), "{word}");
-                assert!(
-                    meaning.trim().ends_with('.') && meaning.len() > 20,
-                    "{word}: {meaning}"
-                );
-                assert_eq!(
-                    table.iter().filter(|(other, _)| other == word).count(),
-                    1,
-                    "{word}"
-                );
+                assert!(meaning.trim().ends_with('.') && meaning.len() > 20, "{word}: {meaning}");
+                assert_eq!(table.iter().filter(|(other, _)| other == word).count(), 1, "{word}");
             }
         }
     }

@@ -102,9 +102,6 @@ impl DataPlane {
 
     /// The conditions of the status; none before the first reconcile.
     pub fn conditions(&self) -> &[Condition] {
-        self.status
-            .as_ref()
-            .and_then(|status| status.conditions.as_deref())
-            .unwrap_or_default()
+        self.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default()
     }
 }

@@ -67,10 +67,7 @@ pub struct IngressService {
 
     /// Name of the Service. Absent, `dataplane-ingress-` and the name of the DataPlane.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 63),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: Option<String>,
 
     /// Annotations for the Service, such as those a cloud's load balancer reads. Others that the Service has are left alone.
@@ -138,10 +135,7 @@ impl ExternalTrafficPolicy {
 pub struct IngressPort {
     /// Name of the port in the Service.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 63),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: Option<String>,
 
     /// Port that clients connect to.

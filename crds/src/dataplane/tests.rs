@@ -13,13 +13,7 @@ fn dataplane(spec: &Value) -> DataPlane {
 fn broken(spec: &Value) -> Vec<String> {
     let result = dataplane(spec).validate_cel();
     result.map_or_else(
-        |errors| {
-            errors
-                .as_slice()
-                .iter()
-                .map(|error| error.message.clone())
-                .collect()
-        },
+        |errors| errors.as_slice().iter().map(|error| error.message.clone()).collect(),
         |()| Vec::new(),
     )
 }
@@ -74,10 +68,7 @@ fn each_bad_specification_breaks_one_rule() {
             json!({ "deployment": { "replicas": 1, "scaling": { "horizontal": { "maxReplicas": 2 } } } }),
             "replicas and scaling exclude each other",
         ),
-        (
-            scaling(&json!({ "minReplicas": 3, "maxReplicas": 2 })),
-            "minReplicas must not be greater",
-        ),
+        (scaling(&json!({ "minReplicas": 3, "maxReplicas": 2 })), "minReplicas must not be greater"),
         (
             ingress(&json!({ "type": "ClusterIP", "externalTrafficPolicy": "Local" })),
             "externalTrafficPolicy needs a Service",
@@ -88,27 +79,15 @@ fn each_bad_specification_breaks_one_rule() {
             ),
             "nodePort needs a Service",
         ),
-        (
-            ports(&json!([{ "port": 80 }, { "port": 80 }])),
-            "each port number",
-        ),
-        (
-            ports(&json!([{ "name": "a", "port": 80 }, { "name": "a", "port": 81 }])),
-            "each name",
-        ),
+        (ports(&json!([{ "port": 80 }, { "port": 80 }])), "each port number"),
+        (ports(&json!([{ "name": "a", "port": 80 }, { "name": "a", "port": 81 }])), "each name"),
         (budget(&json!({})), "set exactly one of"),
-        (
-            budget(&json!({ "minAvailable": 1, "maxUnavailable": 1 })),
-            "set exactly one of",
-        ),
+        (budget(&json!({ "minAvailable": 1, "maxUnavailable": 1 })), "set exactly one of"),
         (
             json!({ "extensions": [{ "kind": "KonnectExtension", "name": "x" }] }),
             "extensions are not supported by Silverback",
         ),
-        (
-            json!({ "pluginsToInstall": [{ "name": "x" }] }),
-            "pluginsToInstall is not supported by Silverback",
-        ),
+        (json!({ "pluginsToInstall": [{ "name": "x" }] }), "pluginsToInstall is not supported by Silverback"),
         (
             json!({ "network": { "konnectCertificate": { "issuer": { "name": "x", "namespace": "y" } } } }),
             "konnectCertificate is not supported by Silverback",

@@ -29,11 +29,6 @@ pub(crate) fn node(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 88, number - 1, 1)
 }
 
-/// The address of a node's end of the cable between the two nodes.
-pub(crate) fn cable(number: u8) -> Ipv4Addr {
-    Ipv4Addr::new(10, 89, 0, number)
-}
-
 /// Where the API server listens inside the box.
 pub(crate) fn api() -> SocketAddr {
     (node(1), API_PORT).into()

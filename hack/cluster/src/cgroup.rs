@@ -24,7 +24,8 @@ pub(crate) fn group(name: &str) -> String {
 pub(crate) fn create(name: &str, node: &str) -> Result<()> {
     for root in hierarchies(Path::new(MOUNT))? {
         let dir = root.join(group(name)).join(node);
-        fs::create_dir_all(&dir).with_context(|| format!("cannot make the control group {}", dir.display()))?;
+        fs::create_dir_all(&dir)
+            .with_context(|| format!("cannot make the control group {}", dir.display()))?;
         if root.join("cgroup.controllers").exists() && root == Path::new(MOUNT) {
             hand_down(&root, &root.join(group(name)))?;
         }
@@ -40,7 +41,8 @@ pub(crate) fn remove(name: &str) -> Result<()> {
         // The kernel takes a moment to see that the last process of a group is gone.
         while let Err(error) = remove_tree(&dir) {
             if Instant::now() > deadline {
-                return Err(error).with_context(|| format!("cannot remove the control group {}", dir.display()));
+                return Err(error)
+                    .with_context(|| format!("cannot remove the control group {}", dir.display()));
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -72,7 +74,10 @@ fn hierarchies(mount: &Path) -> Result<Vec<PathBuf>> {
 fn hand_down(root: &Path, group: &Path) -> Result<()> {
     for parent in [root, group] {
         let offered = fs::read_to_string(parent.join("cgroup.controllers"))?;
-        for controller in CONTROLLERS.iter().filter(|name| offered.split_whitespace().any(|o| o == **name)) {
+        for controller in CONTROLLERS
+            .iter()
+            .filter(|name| offered.split_whitespace().any(|o| o == **name))
+        {
             let switch = parent.join("cgroup.subtree_control");
             fs::write(&switch, format!("+{controller}")).with_context(|| {
                 format!(
@@ -116,7 +121,10 @@ mod tests {
             fs::write(mount.path().join(dir).join("cgroup.procs"), "").unwrap();
         }
         let found = hierarchies(mount.path()).unwrap();
-        assert_eq!(found, [mount.path().join("cpu,cpuacct"), mount.path().join("memory")]);
+        assert_eq!(
+            found,
+            [mount.path().join("cpu,cpuacct"), mount.path().join("memory")]
+        );
     }
 
     #[test]
@@ -136,7 +144,10 @@ mod tests {
         }
         hand_down(root.path(), &group).unwrap();
         for dir in [root.path(), &group] {
-            assert_eq!(fs::read_to_string(dir.join("cgroup.subtree_control")).unwrap(), "+pids");
+            assert_eq!(
+                fs::read_to_string(dir.join("cgroup.subtree_control")).unwrap(),
+                "+pids"
+            );
         }
     }
 }

@@ -6,7 +6,9 @@ mod components;
 mod files;
 
 pub(crate) use components::{Line, apiserver, containerd, controllers, etcd, kubelet, proxy, scheduler};
-pub(crate) use files::{CORES, audit_policy, base64, capacity, cni, containerd_config, kubeconfig, kubelet_config, proxy_config};
+pub(crate) use files::{
+    CORES, audit_policy, base64, capacity, cni, containerd_config, kubeconfig, kubelet_config, proxy_config,
+};
 
 use std::path::{Path, PathBuf};
 
@@ -93,7 +95,10 @@ impl Layout {
 pub(crate) fn sample() -> Layout {
     Layout {
         name: "x".into(),
-        options: Options { nodes: 2, ..Options::default() },
+        options: Options {
+            nodes: 2,
+            ..Options::default()
+        },
         dir: "/run/silverback/boxes/x".into(),
         kubernetes: "/cache/kubernetes/kubernetes".into(),
         runtime: "/cache/node".into(),

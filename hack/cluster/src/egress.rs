@@ -33,7 +33,8 @@ fn answer(stream: &TcpStream, way: &Way) {
     if let Err(error) = carry(stream, way) {
         let body = format!("the box's way to registries: {error}\n");
         let length = body.len();
-        let head = format!("HTTP/1.1 502 Bad Gateway\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+        let head =
+            format!("HTTP/1.1 502 Bad Gateway\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
         // Nobody is left to tell when this fails too.
         let _ = (&*stream).write_all((head + &body).as_bytes());
     }
@@ -55,7 +56,8 @@ fn join(inside: &TcpStream, outside: &TcpStream) -> io::Result<()> {
     let (from, to) = (inside.try_clone()?, outside.try_clone()?);
     let up = thread::spawn(move || copy(&from, &to));
     copy(outside, inside);
-    up.join().map_err(|_| Error::other("a copying thread ended badly"))
+    up.join()
+        .map_err(|_| Error::other("a copying thread ended badly"))
 }
 
 fn copy(mut from: &TcpStream, mut to: &TcpStream) {
@@ -81,7 +83,9 @@ mod tests {
         thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
                 let head = dial::read_head(&stream).unwrap();
-                stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").unwrap();
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")
+                    .unwrap();
                 stream.write_all(head.as_bytes()).unwrap();
             }
         });
@@ -105,15 +109,29 @@ mod tests {
     #[test]
     fn plain_requests_are_sent_on_in_origin_form() {
         let (to, by) = (mirror(), proxy(Way::Direct));
-        let answer = through(&by, &format!("GET http://{to}/v2/?a=b HTTP/1.1\r\nhost: {to}\r\nconnection: keep-alive\r\n\r\n"));
-        assert!(answer.ends_with(&format!("GET /v2/?a=b HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n\r\n")), "{answer}");
+        let answer = through(
+            &by,
+            &format!("GET http://{to}/v2/?a=b HTTP/1.1\r\nhost: {to}\r\nconnection: keep-alive\r\n\r\n"),
+        );
+        assert!(
+            answer.ends_with(&format!(
+                "GET /v2/?a=b HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n\r\n"
+            )),
+            "{answer}"
+        );
     }
 
     #[test]
     fn tunnels_lead_to_where_they_are_asked_for() {
         let (to, by) = (mirror(), proxy(Way::Direct));
-        let answer = through(&by, &format!("CONNECT {to} HTTP/1.1\r\nhost: {to}\r\n\r\nGET /in HTTP/1.1\r\n\r\n"));
-        assert!(answer.starts_with("HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 200 OK"), "{answer}");
+        let answer = through(
+            &by,
+            &format!("CONNECT {to} HTTP/1.1\r\nhost: {to}\r\n\r\nGET /in HTTP/1.1\r\n\r\n"),
+        );
+        assert!(
+            answer.starts_with("HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 200 OK"),
+            "{answer}"
+        );
         assert!(answer.ends_with("GET /in HTTP/1.1\r\n\r\n"), "{answer}");
     }
 
@@ -121,12 +139,18 @@ mod tests {
     fn an_outer_proxy_is_used() {
         let (to, outer) = (mirror(), proxy(Way::Direct));
         let way = Way::from_env(|name| (name == "HTTPS_PROXY").then(|| format!("http://user:word@{outer}/")));
-        let answer = through(&proxy(way), &format!("CONNECT {to} HTTP/1.1\r\n\r\nGET /in HTTP/1.1\r\n\r\n"));
+        let answer = through(
+            &proxy(way),
+            &format!("CONNECT {to} HTTP/1.1\r\n\r\nGET /in HTTP/1.1\r\n\r\n"),
+        );
         assert!(answer.ends_with("GET /in HTTP/1.1\r\n\r\n"), "{answer}");
         let (none, address) = listen();
         drop(none);
         let way = Way::from_env(|name| (name == "HTTPS_PROXY").then(|| address.clone()));
         let answer = through(&proxy(way), &format!("CONNECT {to} HTTP/1.1\r\n\r\n"));
-        assert!(answer.starts_with("HTTP/1.1 502 ") && answer.contains("refused"), "{answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 502 ") && answer.contains("refused"),
+            "{answer}"
+        );
     }
 }

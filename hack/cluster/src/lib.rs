@@ -15,8 +15,8 @@ mod closure;
 mod config;
 mod egress;
 mod handle;
-mod inside;
 pub mod image;
+mod inside;
 pub mod launch;
 mod layer;
 mod options;
@@ -26,7 +26,7 @@ mod socket;
 mod state;
 pub mod toolchain;
 
-pub use attach::{attach, list};
+pub use attach::{Attached, attach, list};
 pub use handle::Cluster;
 pub use options::{Images, Options};
 pub use progress::Progress;

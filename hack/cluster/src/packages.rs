@@ -3,7 +3,8 @@
 //! In: the machine. Out: nothing, or an error that names what is missing and another way. On Debian
 //! and Ubuntu it installs missing packages itself. Never removes or upgrades one.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -24,14 +25,34 @@ enum Sign {
 }
 
 const TO_RUN: [Need; 2] = [
-    Need { package: "nftables", reason: "kube-proxy calls nft", sign: Sign::Program("nft") },
-    Need { package: "iproute2", reason: "the box makes its network with ip", sign: Sign::Program("ip") },
+    Need {
+        package: "nftables",
+        reason: "kube-proxy calls nft",
+        sign: Sign::Program("nft"),
+    },
+    Need {
+        package: "iproute2",
+        reason: "the box makes its network with ip",
+        sign: Sign::Program("ip"),
+    },
 ];
 
 const TO_BUILD: [Need; 3] = [
-    Need { package: "gcc", reason: "runc is built with cgo", sign: Sign::Program("gcc") },
-    Need { package: "pkg-config", reason: "runc finds libseccomp with it", sign: Sign::Program("pkg-config") },
-    Need { package: "libseccomp-dev", reason: "runc filters system calls with it", sign: Sign::Library("libseccomp") },
+    Need {
+        package: "gcc",
+        reason: "runc is built with cgo",
+        sign: Sign::Program("gcc"),
+    },
+    Need {
+        package: "pkg-config",
+        reason: "runc finds libseccomp with it",
+        sign: Sign::Program("pkg-config"),
+    },
+    Need {
+        package: "libseccomp-dev",
+        reason: "runc filters system calls with it",
+        sign: Sign::Library("libseccomp"),
+    },
 ];
 
 /// Checks for what every start needs.
@@ -50,7 +71,8 @@ pub(crate) fn to_build(progress: &mut dyn FnMut(Progress)) -> Result<()> {
     provide(&TO_BUILD, progress)
 }
 
-const ELSEWHERE: &str = "any other cluster does as well: `cargo xtask up --kubeconfig FILE`, with a file from kind for example";
+const ELSEWHERE: &str =
+    "any other cluster does as well: `cargo xtask up --kubeconfig FILE`, with a file from kind for example";
 
 fn provide(needs: &[Need], progress: &mut dyn FnMut(Progress)) -> Result<()> {
     let missing: Vec<&Need> = needs.iter().filter(|need| !need.is_met()).collect();
@@ -58,14 +80,23 @@ fn provide(needs: &[Need], progress: &mut dyn FnMut(Progress)) -> Result<()> {
         return Ok(());
     }
     let names: Vec<&str> = missing.iter().map(|need| need.package).collect();
-    let reasons: Vec<String> = missing.iter().map(|need| format!("{} ({})", need.package, need.reason)).collect();
+    let reasons: Vec<String> = missing
+        .iter()
+        .map(|need| format!("{} ({})", need.package, need.reason))
+        .collect();
     let debian = Path::new("/etc/debian_version").exists() && find("apt-get").is_some();
     if !debian || !nix::unistd::geteuid().is_root() {
-        bail!("missing, by their Debian names: {}; install them, or: {ELSEWHERE}", reasons.join(", "));
+        bail!(
+            "missing, by their Debian names: {}; install them, or: {ELSEWHERE}",
+            reasons.join(", ")
+        );
     }
     install(&names, progress).with_context(|| format!("missing: {}; {ELSEWHERE}", reasons.join(", ")))?;
     match missing.iter().find(|need| !need.is_met()) {
-        Some(need) => bail!("{} was installed, but what it should hold is not found", need.package),
+        Some(need) => bail!(
+            "{} was installed, but what it should hold is not found",
+            need.package
+        ),
         None => Ok(()),
     }
 }
@@ -79,10 +110,19 @@ impl Need {
     }
 }
 
-/// The full path of a program on `PATH`.
-pub(crate) fn find(program: &str) -> Option<std::path::PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
+/// `PATH`, and the directories of administrators' programs, which `su` without `-` leaves out.
+pub(crate) fn path() -> OsString {
+    let present = std::env::var_os("PATH").unwrap_or_default();
+    let more = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    // Only a directory with a colon in its name fails, and none of these has one.
+    std::env::join_paths(std::env::split_paths(&present).chain(more)).unwrap_or(present)
+}
+
+/// The full path of a program.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    std::env::split_paths(&path())
+        .map(|dir| dir.join(program))
+        .find(|file| file.is_file())
 }
 
 fn install(names: &[&str], progress: &mut dyn FnMut(Progress)) -> Result<()> {
@@ -103,13 +143,20 @@ fn apt(words: &[&str]) -> Result<()> {
         .output()
         .context("cannot run apt-get")?;
     if !done.status.success() {
-        bail!("apt-get {} failed: {}", words.join(" "), String::from_utf8_lossy(&done.stderr).trim());
+        bail!(
+            "apt-get {} failed: {}",
+            words.join(" "),
+            String::from_utf8_lossy(&done.stderr).trim()
+        );
     }
     Ok(())
 }
 
 fn succeeds(command: &mut Command) -> bool {
-    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let quiet = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }
 
@@ -119,14 +166,22 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_seen() {
-        let need = |program| Need { package: "p", reason: "r", sign: Sign::Program(program) };
+        let need = |program| Need {
+            package: "p",
+            reason: "r",
+            sign: Sign::Program(program),
+        };
         assert!(need("sh").is_met());
         assert!(!need("no-such-program-anywhere").is_met());
     }
 
     #[test]
     fn a_missing_library_is_seen() {
-        let need = Need { package: "p", reason: "r", sign: Sign::Library("no-such-library") };
+        let need = Need {
+            package: "p",
+            reason: "r",
+            sign: Sign::Library("no-such-library"),
+        };
         assert!(!need.is_met());
     }
 }

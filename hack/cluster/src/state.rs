@@ -21,6 +21,8 @@ pub struct Facts {
     pub name: String,
     /// Its process 1, numbered as outside the box.
     pub pid: i32,
+    /// The program `box` that keeps it and cleans up after it; SIGTERM ends both.
+    pub keeper: u32,
     /// Its state directory.
     pub dir: PathBuf,
     /// A kubeconfig that works outside the box: its server is a port on 127.0.0.1.
@@ -72,7 +74,9 @@ pub(crate) struct State {
 /// The directory of all state directories.
 pub(crate) fn root() -> PathBuf {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty());
-    runtime.map_or_else(|| PathBuf::from("/run"), PathBuf::from).join("silverback/boxes")
+    runtime
+        .map_or_else(|| PathBuf::from("/run"), PathBuf::from)
+        .join("silverback/boxes")
 }
 
 impl State {
@@ -85,12 +89,18 @@ impl State {
         fs::create_dir_all(&dir)?;
         File::options().append(true).create(true).open(dir.join("lock"))?;
         let Some(lock) = try_lock(&dir)? else {
-            bail!("a box named {name} is already running; end it with `cargo xtask down {name}` or choose another name")
+            bail!(
+                "a box named {name} is already running; end it with `cargo xtask down {name}` or choose another name"
+            )
         };
         for part in ["logs", "data", "stage", "bin"] {
             fs::create_dir_all(dir.join(part))?;
         }
-        Ok(Self { name, dir, _lock: lock })
+        Ok(Self {
+            name,
+            dir,
+            _lock: lock,
+        })
     }
 
     pub(crate) fn logs(&self) -> PathBuf {
@@ -122,11 +132,17 @@ pub(crate) fn write(facts: &Facts) -> Result<()> {
 /// The facts of the boxes that live, in order of their names.
 pub(crate) fn living(root: &Path) -> Result<Vec<Facts>> {
     let mut found = Vec::new();
+    // A lock that is tried here must not be missed by a box that is just being made.
+    let turn = File::open(root);
+    if let Ok(turn) = &turn {
+        turn.lock()?;
+    }
     for dir in directories(root)? {
         if try_lock(&dir)?.is_none()
-            && let Ok(text) = fs::read(dir.join("box.json")) {
-                found.push(serde_json::from_slice(&text)?);
-            }
+            && let Ok(text) = fs::read(dir.join("box.json"))
+        {
+            found.push(serde_json::from_slice(&text)?);
+        }
     }
     Ok(found)
 }
@@ -167,9 +183,10 @@ fn take_turn(root: &Path) -> Result<File> {
 fn sweep(root: &Path) -> Result<()> {
     for dir in directories(root)? {
         if let Some(_lock) = try_lock(&dir)?
-            && let Some(name) = dir.file_name().and_then(|name| name.to_str()) {
-                discard(name, &dir)?;
-            }
+            && let Some(name) = dir.file_name().and_then(|name| name.to_str())
+        {
+            discard(name, &dir)?;
+        }
     }
     Ok(())
 }
@@ -225,6 +242,7 @@ mod tests {
         Facts {
             name: state.name.clone(),
             pid: 1,
+            keeper: 1,
             dir: state.dir.clone(),
             kubeconfig: state.dir.join("kubeconfig"),
             inner_kubeconfig: state.dir.join("inner.kubeconfig"),
@@ -251,13 +269,25 @@ mod tests {
         write(&facts(&lives)).unwrap();
         write(&facts(&dies)).unwrap();
         drop(dies);
-        let names: Vec<_> = living(root.path()).unwrap().into_iter().map(|found| found.name).collect();
+        let names: Vec<_> = living(root.path())
+            .unwrap()
+            .into_iter()
+            .map(|found| found.name)
+            .collect();
         assert_eq!(names, ["lives"]);
         assert_eq!(choose(living(root.path()).unwrap(), None).unwrap().name, "lives");
-        let wrong = choose(living(root.path()).unwrap(), Some("dies")).unwrap_err().to_string();
+        let wrong = choose(living(root.path()).unwrap(), Some("dies"))
+            .unwrap_err()
+            .to_string();
         assert!(wrong.contains("only: lives"), "{wrong}");
         State::create(root.path(), None).unwrap();
-        assert!(!root.path().join("dies").exists(), "a dead box's directory was kept");
-        assert!(root.path().join("lives").exists(), "a living box's directory was removed");
+        assert!(
+            !root.path().join("dies").exists(),
+            "a dead box's directory was kept"
+        );
+        assert!(
+            root.path().join("lives").exists(),
+            "a living box's directory was removed"
+        );
     }
 }

@@ -64,12 +64,23 @@ const KUBERNETES: Recipe = Recipe {
 
 const NODE: Recipe = Recipe {
     name: "node",
-    files: &[("go.mod", include_str!("../go/node/go.mod")), ("go.sum", include_str!("../go/node/go.sum"))],
+    files: &[
+        ("go.mod", include_str!("../go/node/go.mod")),
+        ("go.sum", include_str!("../go/node/go.sum")),
+    ],
     package: None,
     // Without the tag, runc refuses pods with a seccomp profile.
     arguments: &["-trimpath", "-ldflags", "-s -w", "-tags", "seccomp"],
     cgo: true,
-    programs: &["containerd", "containerd-shim-runc-v2", "ctr", "runc", "bridge", "loopback", "host-local"],
+    programs: &[
+        "containerd",
+        "containerd-shim-runc-v2",
+        "ctr",
+        "runc",
+        "bridge",
+        "loopback",
+        "host-local",
+    ],
 };
 
 const COREDNS: Recipe = Recipe {
@@ -77,7 +88,10 @@ const COREDNS: Recipe = Recipe {
     files: &[
         ("go.mod", include_str!("../go/components/go.mod")),
         ("go.sum", include_str!("../go/components/go.sum")),
-        ("coredns/main.go", include_str!("../go/components/coredns/main.go")),
+        (
+            "coredns/main.go",
+            include_str!("../go/components/coredns/main.go"),
+        ),
     ],
     package: Some("./coredns"),
     arguments: &["-trimpath", "-ldflags", "-s -w"],
@@ -104,7 +118,11 @@ pub fn ensure(component: Component, progress: &mut dyn FnMut(Progress)) -> Resul
 
 /// The directory of everything that is built once.
 pub fn cache() -> Result<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     set("SILVERBACK_CACHE")
         .or_else(|| set("XDG_CACHE_HOME").map(|dir| dir.join("silverback")))
         .or_else(|| set("HOME").map(|dir| dir.join(".cache/silverback")))
@@ -126,14 +144,31 @@ fn provide(recipe: &Recipe, cache: &Path, progress: &mut dyn FnMut(Progress)) ->
         packages::to_build(progress)?;
     }
     let began = Instant::now();
-    let scratch = tempfile::Builder::new().prefix(&format!(".{}-", recipe.name)).tempdir_in(cache)?;
+    let prefix = format!(".{}-", recipe.name);
+    remove_begun(cache, &prefix)?;
+    let scratch = tempfile::Builder::new().prefix(&prefix).tempdir_in(cache)?;
     let bin = build::build(recipe, scratch.path(), progress)?;
     if whole.exists() {
         fs::remove_dir_all(&whole)?;
     }
     fs::rename(bin, &whole)?;
-    progress(Progress::new("toolchain", format!("{} built", recipe.name), began.elapsed()));
+    progress(Progress::new(
+        "toolchain",
+        format!("{} built", recipe.name),
+        began.elapsed(),
+    ));
     Ok(whole)
+}
+
+/// Removes what builds that were killed have left; the caller has the lock, so none of them runs.
+fn remove_begun(cache: &Path, prefix: &str) -> Result<()> {
+    for entry in fs::read_dir(cache)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(prefix) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn is_whole(recipe: &Recipe, dir: &Path) -> bool {
@@ -142,7 +177,10 @@ fn is_whole(recipe: &Recipe, dir: &Path) -> bool {
 
 /// Waits until no other process builds this component.
 fn take_turn(recipe: &Recipe, cache: &Path, progress: &mut dyn FnMut(Progress)) -> Result<File> {
-    let lock = File::options().append(true).create(true).open(cache.join(format!("{}.lock", recipe.name)))?;
+    let lock = File::options()
+        .append(true)
+        .create(true)
+        .open(cache.join(format!("{}.lock", recipe.name)))?;
     if lock.try_lock().is_err() {
         let message = format!("waiting for another build of {}", recipe.name);
         progress(Progress::new("toolchain", message, std::time::Duration::ZERO));
@@ -170,7 +208,10 @@ mod tests {
         name: "tiny",
         files: &[
             ("go.mod", "module tiny\n\ngo 1.26.0\n"),
-            ("cmd/tiny/main.go", "package main\n\nfunc main() { println(\"tiny\") }\n"),
+            (
+                "cmd/tiny/main.go",
+                "package main\n\nfunc main() { println(\"tiny\") }\n",
+            ),
         ],
         package: Some("./cmd/tiny"),
         arguments: &["-trimpath"],
@@ -181,6 +222,7 @@ mod tests {
     #[test]
     fn a_component_is_built_once_and_heals() {
         let cache = tempfile::tempdir().unwrap();
+        fs::create_dir(cache.path().join(".tiny-killed")).unwrap();
         let mut said = Vec::new();
         let bin = provide(&TINY, cache.path(), &mut |step| said.push(step.message)).unwrap();
         assert!(said.iter().any(|message| message == "tiny built"), "{said:?}");
@@ -188,13 +230,19 @@ mod tests {
         assert_eq!(String::from_utf8_lossy(&ran.stderr), "tiny\n");
 
         said.clear();
-        assert_eq!(provide(&TINY, cache.path(), &mut |step| said.push(step.message)).unwrap(), bin);
+        assert_eq!(
+            provide(&TINY, cache.path(), &mut |step| said.push(step.message)).unwrap(),
+            bin
+        );
         assert!(said.is_empty(), "built again: {said:?}");
 
         fs::remove_file(bin.join("tiny")).unwrap();
         provide(&TINY, cache.path(), &mut |_| {}).unwrap();
         assert!(bin.join("tiny").is_file());
-        let left: Vec<_> = fs::read_dir(cache.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let left: Vec<_> = fs::read_dir(cache.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         assert_eq!(left.len(), 2, "scratch directories were left: {left:?}");
     }
 }

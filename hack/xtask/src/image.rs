@@ -15,12 +15,12 @@ use crate::products::{self, Profile};
 /// cargo takes to build the program, and then a second.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Name of an image of this project, or with --program the reference of the new image.
+    /// Name of an image of this project; or, with --program the reference of the new image.
     name: String,
     /// Make the image from this program instead.
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
-    /// Where to write it; without it below target/images.
+    /// Where to write it; without it in `images` beside what cargo builds.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Build the program as it is shipped.
@@ -51,7 +51,7 @@ fn of_project(arguments: &Arguments) -> Result<PathBuf> {
 fn of_program(arguments: &Arguments, program: PathBuf) -> Result<PathBuf> {
     let output = arguments.output.clone().unwrap_or_else(|| {
         let name = program.file_name().unwrap_or_default();
-        products::images().join(name).with_extension("tar")
+        products::images(Profile::Dev).join(name).with_extension("tar")
     });
     if let Some(folder) = output.parent() {
         std::fs::create_dir_all(folder)?;

@@ -3,6 +3,7 @@
 //! In: a task and its options. Out: that task done, progress on standard error, an exit code that
 //! says whether it worked. Never: anything that a user of the product needs at run time.
 
+mod bench;
 mod check;
 mod enter;
 mod generate;
@@ -19,11 +20,7 @@ use clap::{Parser, Subcommand};
 
 /// Builds, runs, tests and checks Silverback.
 #[derive(Parser)]
-#[command(
-    name = "cargo xtask",
-    bin_name = "cargo xtask",
-    disable_help_subcommand = true
-)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -35,6 +32,7 @@ enum Task {
     Enter(enter::Enter),
     Down(enter::Down),
     Test(test::Arguments),
+    Bench(bench::Arguments),
     Image(image::Arguments),
     Generate(generate::Arguments),
     Check(check::Arguments),
@@ -48,6 +46,7 @@ fn main() -> ExitCode {
         Task::Enter(arguments) => wait(enter::enter(&arguments)),
         Task::Down(arguments) => wait(enter::down(&arguments)),
         Task::Test(arguments) => test::run(&arguments),
+        Task::Bench(arguments) => wait(bench::run(&arguments)),
         Task::Image(arguments) => image::run(&arguments),
         Task::Generate(arguments) => generate::run(&arguments),
         Task::Check(arguments) => Ok(check::run(&arguments)),

@@ -1,6 +1,6 @@
 //! What has to be made before a box can run the product: programs by cargo, images from programs.
 //!
-//! In: the source tree. Out: paths below `target/`. Nothing is made again that is newer than what it is made
+//! In: the source tree. Out: paths below cargo's target directory. Nothing is made again that is newer than what it is made
 //! from.
 
 use std::fs;
@@ -106,15 +106,21 @@ pub fn build(packages: &[&str], profile: Profile) -> Result<()> {
     Ok(())
 }
 
+/// Where cargo puts programs.
+fn products(profile: Profile) -> PathBuf {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| tree::root().join("target"), PathBuf::from);
+    target.join(profile.folder())
+}
+
 /// Where cargo puts a program.
 pub fn program(name: &str, profile: Profile) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| tree::root().join("target"), PathBuf::from);
-    target.join(profile.folder()).join(name)
+    products(profile).join(name)
 }
 
 /// Where image archives are.
-pub fn images() -> PathBuf {
-    tree::root().join("target/images")
+pub fn images(profile: Profile) -> PathBuf {
+    products(profile).join("images")
 }
 
 /// The recipe of that name.
@@ -135,11 +141,13 @@ impl Recipe {
     /// Writes the archive from the built program, unless it is newer than the program. Returns its path.
     pub fn archive(&self, profile: Profile) -> Result<PathBuf> {
         let program = program(self.program, profile);
-        let path = images().join(format!("{}.tar", self.name));
-        if is_newer(&path, &program)? {
+        let folder = images(profile);
+        let path = folder.join(format!("{}.tar", self.name));
+        // The recipe is part of this program.
+        if is_newer(&path, &program)? && is_newer(&path, &std::env::current_exe()?)? {
             return Ok(path);
         }
-        fs::create_dir_all(images())?;
+        fs::create_dir_all(folder)?;
         let owned = |list: &[&str]| list.iter().map(|&item| item.to_owned()).collect::<Vec<_>>();
         let archive = Archive {
             references: owned(self.references),

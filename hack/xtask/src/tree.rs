@@ -57,10 +57,7 @@ mod tests {
             fs::write(path, "").unwrap();
         }
         let found = files(folder.path(), "rs").unwrap();
-        let names: Vec<_> = found
-            .iter()
-            .map(|path| path.strip_prefix(folder.path()).unwrap())
-            .collect();
+        let names: Vec<_> = found.iter().map(|path| path.strip_prefix(folder.path()).unwrap()).collect();
         assert_eq!(names, [Path::new("a.rs"), Path::new("deep/er/b.rs")]);
     }
 }

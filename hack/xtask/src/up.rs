@@ -79,8 +79,11 @@ async fn show(place: &Place, story: &Story) -> Result<()> {
     let client = place.client().await?;
     let dataplane = ready(&client, story).await?;
     let backends: Api<Deployment> = Api::namespaced(client, samples::SHOWN.namespace);
-    let available = |deployment: &Deployment| deployment.status.as_ref().is_some_and(|s| s.available_replicas > Some(0));
-    wait::until(&backends, samples::SHOWN.backend, READY, available).await.context("the backend of the sample")?;
+    let available =
+        |deployment: &Deployment| deployment.status.as_ref().is_some_and(|s| s.available_replicas > Some(0));
+    wait::until(&backends, samples::SHOWN.backend, READY, available)
+        .await
+        .context("the backend of the sample")?;
     let answer = answered(place, &dataplane).await?;
     story.tell(&format!("GET {} was answered:", answer.asked));
     println!("{}", answer.body.trim_end());
@@ -93,7 +96,9 @@ async fn ready(client: &Client, story: &Story) -> Result<DataPlane> {
     let told = std::cell::RefCell::new(String::new());
     let settled = |dataplane: &DataPlane| {
         let all = dataplane.conditions();
-        let text = conditions::get(all, types::READY).map(|ready| format!("{}: {}", ready.reason, ready.message)).unwrap_or_default();
+        let text = conditions::get(all, types::READY)
+            .map(|ready| format!("{}: {}", ready.reason, ready.message))
+            .unwrap_or_default();
         if !text.is_empty() && *told.borrow() != text {
             story.tell(&format!("DataPlane {}: {text}", dataplane.name_any()));
             told.replace(text);
@@ -113,7 +118,9 @@ async fn answered(place: &Place, dataplane: &DataPlane) -> Result<place::Answer>
             }
         }
     };
-    tokio::time::timeout(ANSWERED, asked).await.context("the DataPlane is ready, but no request was answered in time")
+    tokio::time::timeout(ANSWERED, asked)
+        .await
+        .context("the DataPlane is ready, but no request was answered in time")
 }
 
 async fn again(error: &anyhow::Error) {

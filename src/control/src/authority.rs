@@ -4,15 +4,13 @@
 
 use std::time::SystemTime;
 
-use certs::Pair;
+use certs::{Authority, Pair, Verdict};
 use crds::k8s::{ByteString, Secret};
+use crds::names::managers;
 use kube::api::Api;
 use kube::{Client, Resource};
 use runtime::clock;
 use runtime::writer::{self, Writer};
-
-/// Kept apart from [`certs::Authority`], which knows nothing of Secrets.
-pub type Authority = certs::Authority;
 
 /// Name of the authority in its own certificate.
 const SUBJECT: &str = "Silverback";
@@ -35,7 +33,9 @@ pub enum Error {
     #[error(transparent)]
     Write(#[from] writer::Error),
     /// What is in it is no authority.
-    #[error("Secret {namespace}/{name} holds no usable authority (tls.crt, tls.key): correct it, or delete it to have a new one made")]
+    #[error(
+        "Secret {namespace}/{name} holds no usable authority (tls.crt, tls.key): correct it, or delete it to have a new one made"
+    )]
     Unusable {
         /// Namespace of the Secret.
         namespace: String,
@@ -51,22 +51,33 @@ pub enum Error {
 ///
 /// # Errors
 /// When the Secret can be neither read nor made, or holds something else.
-pub async fn ensure(client: &Client, writer: &Writer, namespace: &str, name: &str) -> Result<Authority, Error> {
+pub async fn ensure(
+    client: &Client,
+    writer: &Writer,
+    namespace: &str,
+    name: &str,
+) -> Result<Authority, Error> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let read = |source| Error::Read { namespace: namespace.into(), name: name.into(), source: Box::new(source) };
+    let read =
+        |source| Error::Read { namespace: namespace.into(), name: name.into(), source: Box::new(source) };
     let unusable = |source| Error::Unusable { namespace: namespace.into(), name: name.into(), source };
-    let secret = match api.get_opt(name).await.map_err(read)? {
-        Some(secret) => secret,
-        None => {
-            let made = Authority::make(SUBJECT, SystemTime::from(clock::now())).map_err(unusable)?;
-            // Two replicas may both find none: the second one reads what the first one made.
-            match writer.create(namespace, &secret_of(name, made.pair())).await? {
-                Some(secret) => secret,
-                None => api.get(name).await.map_err(read)?,
-            }
+    let secret = if let Some(secret) = api.get_opt(name).await.map_err(read)? {
+        secret
+    } else {
+        let made = Authority::make(SUBJECT, SystemTime::from(clock::now())).map_err(unusable)?;
+        let writer = writer.under(managers::CERTIFICATES);
+        // Two replicas may both find none: the second one reads what the first one made.
+        match writer.create(namespace, &secret_of(name, made.pair())).await? {
+            Some(secret) => secret,
+            None => api.get(name).await.map_err(read)?,
         }
     };
-    Authority::read(&pair(&secret)).map_err(unusable)
+    let pair = pair(&secret);
+    let authority = Authority::read(&pair).map_err(unusable)?;
+    if let Verdict::Renew(reason) = certs::judge_authority(&pair, SystemTime::from(clock::now())) {
+        tracing::warn!(namespace, name, %reason, "the authority needs to be replaced: what it signs does not outlive it");
+    }
+    Ok(authority)
 }
 
 fn secret_of(name: &str, pair: &Pair) -> Secret {

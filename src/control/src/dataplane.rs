@@ -6,8 +6,8 @@ use std::time::Duration;
 use crds::DataPlane;
 use crds::conditions::{self, reasons, types};
 use crds::dataplane::DataPlaneStatus;
-use crds::k8s::{Condition, Deployment, Pod, Service};
-use crds::names::annotations;
+use crds::k8s::{Condition, Deployment, Pod, Secret, Service};
+use crds::names::{annotations, managers};
 use futures::{Stream, StreamExt, stream};
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
@@ -15,7 +15,7 @@ use plan::Invalid;
 use plan::dataplane::{Certificate, Objects, Seen};
 use runtime::hub::{Hub, Touch, Watched};
 use runtime::writer::{self, Owner};
-use runtime::{Failure, Impact, Next, Outcome, Reconciler, clock};
+use runtime::{Failure, Impact, Next, Outcome, Reconciler, clock, failure};
 
 use crate::Context;
 use crate::certificate::{self, Issued};
@@ -53,6 +53,10 @@ impl Failure for Error {
             Self::Certificate(_) => reasons::UNABLE_TO_PROVISION,
         }
     }
+
+    fn public(&self) -> String {
+        failure::chain(self)
+    }
 }
 
 /// Children and pods as they are after the writes.
@@ -71,7 +75,7 @@ impl Reconciler for DataPlanes {
     type Error = Error;
 
     async fn reconcile(&self, object: Arc<DataPlane>) -> Result<Outcome<DataPlaneStatus>, Error> {
-        let issued = self.certificate(&object)?;
+        let issued = self.certificate(&object).await?;
         let wanted = plan::dataplane::objects(&self.0.settings, &object, &issued.certificate)?;
         let done = self.write(&object, wanted).await?;
         Ok(outcome(&object, &done, &issued))
@@ -87,13 +91,18 @@ impl Reconciler for DataPlanes {
 }
 
 impl DataPlanes {
-    /// The certificate there is, while it is good; else a new one.
-    fn certificate(&self, object: &DataPlane) -> Result<Issued<Certificate>, Error> {
+    /// The certificate there is, while it is good; else a new one. A new one rolls the pods, so that there
+    /// is none is believed only when the API server says so, and not because a Secret lost its label.
+    async fn certificate(&self, object: &DataPlane) -> Result<Issued<Certificate>, Error> {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-        let secret = ObjectRef::new(&crds::names::admin_certificate(&name)).within(&namespace);
-        let found = self.0.hubs.secrets.get(&secret);
+        let secret = crds::names::admin_certificate(&name);
+        let found = match self.0.hubs.secrets.get(&ObjectRef::new(&secret).within(&namespace)) {
+            Some(found) => Some(found),
+            None => self.0.kit.writer.read::<Secret>(&namespace, &secret).await?.map(Arc::new),
+        };
         let names = plan::dataplane::certificate_names(&namespace, &name);
-        certificate::keep_or_issue(&self.0.authority, found.as_deref(), &names, clock::now()).map_err(Error::Certificate)
+        certificate::keep_or_issue(&self.0.authority, found.as_deref(), &names, clock::now())
+            .map_err(Error::Certificate)
     }
 
     /// Identity and configuration first, the workload last: a pod never starts without what it mounts.
@@ -101,12 +110,13 @@ impl DataPlanes {
         let Context { hubs, kit, .. } = &self.0;
         let owner = owner(object);
         let Objects { certificate, admin, ingress, deployment } = wanted;
-        kit.writer.apply(&hubs.secrets, &owner, &certificate).await?;
+        kit.writer.under(managers::CERTIFICATES).apply(&hubs.secrets, &owner, &certificate).await?;
         kit.writer.apply(&hubs.services, &owner, &admin).await?;
         let served = kit.writer.apply(&hubs.services, &owner, &ingress).await?;
         let deployed = kit.writer.apply(&hubs.deployments, &owner, &deployment).await?;
         // A renamed Service goes only when the one of the new name exists.
-        let services = hubs.services.select(|service| service.metadata.namespace.as_ref() == Some(&owner.namespace));
+        let services =
+            hubs.services.select(|service| service.metadata.namespace.as_ref() == Some(&owner.namespace));
         kit.writer.prune(&services, &owner, &[admin.name(), ingress.name()]).await?;
         let pods = hubs.pods.select(|pod| is_of(pod, &owner));
         Ok(Done { deployment: deployed, ingress: served, pods })
@@ -115,6 +125,7 @@ impl DataPlanes {
 
 fn owner(object: &DataPlane) -> Owner {
     Owner {
+        kind: crds::k8s::kind::<DataPlane>(),
         namespace: object.namespace().unwrap_or_default(),
         name: object.name_any(),
         uid: object.uid().unwrap_or_default(),
@@ -122,7 +133,8 @@ fn owner(object: &DataPlane) -> Owner {
 }
 
 fn is_of(pod: &Pod, owner: &Owner) -> bool {
-    pod.metadata.namespace.as_ref() == Some(&owner.namespace) && pod.annotations().get(annotations::DATAPLANE) == Some(&owner.name)
+    pod.metadata.namespace.as_ref() == Some(&owner.namespace)
+        && pod.annotations().get(annotations::DATAPLANE) == Some(&owner.name)
 }
 
 fn outcome(object: &DataPlane, done: &Done, issued: &Issued<Certificate>) -> Outcome<DataPlaneStatus> {
@@ -130,7 +142,10 @@ fn outcome(object: &DataPlane, done: &Done, issued: &Issued<Certificate>) -> Out
     let seen = Seen { deployment: &done.deployment, ingress: &done.ingress, pods: &done.pods, now };
     let status = plan::dataplane::status(object, &seen);
     let conditions = status.conditions.as_deref().unwrap_or_default();
-    let settled = conditions::holds(conditions, types::READY) && conditions::holds(conditions, types::ROLLED_OUT);
+    let idle = conditions::get(conditions, types::READY)
+        .is_some_and(|ready| ready.reason == reasons::SCALED_TO_ZERO);
+    let settled = (idle || conditions::holds(conditions, types::READY))
+        && conditions::holds(conditions, types::ROLLED_OUT);
     let next = if settled { Next::Settled { again: issued.renew_in } } else { Next::Waiting(SOON) };
     Outcome { status, next }
 }

@@ -28,7 +28,8 @@ pub struct Hubs {
 impl Hubs {
     /// Starts the watches in `tasks`.
     pub fn start(client: &Client, metrics: &Metrics, tasks: &mut JoinSet<()>) -> Self {
-        let ours = watcher::Config::default().labels(&format!("{}={}", labels::MANAGED_BY, values::DATAPLANE));
+        let ours =
+            watcher::Config::default().labels(&format!("{}={}", labels::MANAGED_BY, values::DATAPLANE));
         Self {
             dataplanes: start(client, watcher::Config::default(), metrics, tasks),
             deployments: start(client, ours.clone(), metrics, tasks),
@@ -41,11 +42,22 @@ impl Hubs {
     /// Waits until every store holds its first list.
     pub async fn synced(&self) {
         let Self { dataplanes, deployments, services, secrets, pods } = self;
-        tokio::join!(dataplanes.synced(), deployments.synced(), services.synced(), secrets.synced(), pods.synced());
+        tokio::join!(
+            dataplanes.synced(),
+            deployments.synced(),
+            services.synced(),
+            secrets.synced(),
+            pods.synced()
+        );
     }
 }
 
-fn start<K: Watched>(client: &Client, config: watcher::Config, metrics: &Metrics, tasks: &mut JoinSet<()>) -> Hub<K> {
+fn start<K: Watched>(
+    client: &Client,
+    config: watcher::Config,
+    metrics: &Metrics,
+    tasks: &mut JoinSet<()>,
+) -> Hub<K> {
     let (hub, drive) = Hub::watch(client.clone(), config, metrics.clone());
     tasks.spawn(drive);
     hub

@@ -9,6 +9,7 @@ pub mod hubs;
 
 use std::sync::Arc;
 
+use certs::Authority;
 use kube::Client;
 use plan::dataplane::Settings;
 use runtime::Writer;
@@ -16,7 +17,6 @@ use runtime::drive::Kit;
 use runtime::events::Events;
 use runtime::metrics::Metrics;
 
-pub use authority::Authority;
 pub use hubs::Hubs;
 
 /// What reconcilers share.
@@ -34,11 +34,8 @@ pub struct Context {
 
 /// The loop's part of a context.
 pub fn kit(client: &Client, metrics: &Metrics) -> Kit {
-    Kit {
-        writer: Writer::new(client.clone(), metrics.clone()),
-        events: Events::new(client.clone(), CONTROLLER),
-        metrics: metrics.clone(),
-    }
+    let writer = Writer::new(client.clone(), metrics.clone());
+    Kit { events: Events::new(writer.clone(), CONTROLLER), writer, metrics: metrics.clone() }
 }
 
 /// What events name as their source.

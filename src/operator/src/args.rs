@@ -28,7 +28,12 @@ pub struct Run {
     pub namespace: String,
 
     /// Name of the Secret with the authority that signs admin certificates; made when it does not exist.
-    #[arg(long, env = "SILVERBACK_CLUSTER_CA_SECRET", default_value = "kong-operator-ca", value_name = "NAME")]
+    #[arg(
+        long,
+        env = "SILVERBACK_CLUSTER_CA_SECRET",
+        default_value = "kong-operator-ca",
+        value_name = "NAME"
+    )]
     pub cluster_ca_secret: String,
 
     /// Image of Kong where a DataPlane names none.
@@ -36,11 +41,21 @@ pub struct Run {
     pub data_plane_image: String,
 
     /// Address of the probes /healthz and /readyz.
-    #[arg(long, env = "SILVERBACK_HEALTH_PROBE_BIND_ADDRESS", default_value = "[::]:8081", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "SILVERBACK_HEALTH_PROBE_BIND_ADDRESS",
+        default_value = "[::]:8081",
+        value_name = "ADDRESS"
+    )]
     pub health_probe_bind_address: SocketAddr,
 
     /// Address of /metrics.
-    #[arg(long, env = "SILVERBACK_METRICS_BIND_ADDRESS", default_value = "[::]:8080", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "SILVERBACK_METRICS_BIND_ADDRESS",
+        default_value = "[::]:8080",
+        value_name = "ADDRESS"
+    )]
     pub metrics_bind_address: SocketAddr,
 
     /// What to log, as in `info` or `info,runtime=debug`.
@@ -75,8 +90,12 @@ mod tests {
     fn every_flag_has_its_variable() {
         let command = Arguments::command();
         let run = command.find_subcommand("run").unwrap();
-        for flag in run.get_arguments().filter(|arg| arg.get_long().is_some_and(|long| !matches!(long, "help" | "version"))) {
-            let variable = format!("SILVERBACK_{}", flag.get_long().unwrap().to_uppercase().replace('-', "_"));
+        for flag in run
+            .get_arguments()
+            .filter(|arg| arg.get_long().is_some_and(|long| !matches!(long, "help" | "version")))
+        {
+            let variable =
+                format!("SILVERBACK_{}", flag.get_long().unwrap().to_uppercase().replace('-', "_"));
             assert_eq!(flag.get_env().unwrap().to_str(), Some(variable.as_str()));
         }
     }

@@ -33,7 +33,9 @@ const THREADS: usize = 2;
 /// Whatever keeps it from starting, or ends it before it is told to.
 pub fn blocking(run: Run) -> Result<(), Failed> {
     logs::start(&run.log_level, run.log_format)?;
-    rustls::crypto::aws_lc_rs::default_provider().install_default().map_err(|_| "a TLS provider is installed already")?;
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_| "a TLS provider is installed already")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
     runtime.block_on(operate(run))
 }
@@ -44,6 +46,7 @@ struct Process {
     client: Client,
     metrics: Metrics,
     readiness: Readiness,
+    /// Cancelled by a signal.
     stop: CancellationToken,
 }
 
@@ -63,39 +66,54 @@ async fn operate(run: Run) -> Result<(), Failed> {
 }
 
 impl Process {
+    /// Serves until the process ends: while reconciles finish, somebody may want to know how it stands.
     async fn listen(&self) -> Result<(), Failed> {
         let probes = health::probes(self.readiness.clone());
         let numbers = health::metrics(self.metrics.clone());
         tokio::try_join!(
-            health::serve(self.run.health_probe_bind_address, probes, self.stop.clone()),
-            health::serve(self.run.metrics_bind_address, numbers, self.stop.clone()),
+            health::serve(self.run.health_probe_bind_address, probes),
+            health::serve(self.run.metrics_bind_address, numbers),
         )?;
-        // Told to stop: the reconcilers end the process when they have finished.
-        std::future::pending().await
+        Ok(())
     }
 
     async fn reconcile(&self) -> Result<(), Failed> {
+        let mut watches = JoinSet::new();
+        let cx = tokio::select! {
+            prepared = self.prepare(&mut watches) => prepared?,
+            () = self.stop.cancelled() => return Ok(()),
+        };
+        tokio::select! {
+            () = self.drive(cx) => {}
+            () = self.unready() => {}
+            // A watch never ends by itself: a panic in one must not leave a process that sees nothing.
+            ended = watches.join_next() => return Err(format!("a watch ended: {ended:?}").into()),
+        }
+        tracing::info!("silverback has stopped");
+        Ok(())
+    }
+
+    /// Everything up to the point from which it is ready.
+    async fn prepare(&self, watches: &mut JoinSet<()>) -> Result<Context, Failed> {
         let kit = kit(&self.client, &self.metrics);
         let secret = &self.run.cluster_ca_secret;
         let authority = authority::ensure(&self.client, &kit.writer, &self.run.namespace, secret).await?;
-        let mut watches = JoinSet::new();
-        let hubs = Hubs::start(&self.client, &self.metrics, &mut watches);
+        let hubs = Hubs::start(&self.client, &self.metrics, watches);
         tokio::select! {
             () = hubs.synced() => {}
-            () = self.stop.cancelled() => return Ok(()),
+            ended = watches.join_next() => return Err(format!("a watch ended: {ended:?}").into()),
         }
         self.readiness.set(true);
         tracing::info!("watch stores are warm, reconciling");
         let settings = Arc::new(Settings { image: self.run.data_plane_image.clone() });
-        let cx = Context { settings, authority: Arc::new(authority), hubs, kit };
-        tokio::select! {
-            () = self.drive(cx) => {}
-            // A watch never ends by itself: a panic in one must not leave a process that sees nothing.
-            ended = watches.join_next() => return Err(format!("a watch ended: {ended:?}").into()),
-        }
+        Ok(Context { settings, authority: Arc::new(authority), hubs, kit })
+    }
+
+    /// Says that it is not ready as soon as it is told to stop; never ends.
+    async fn unready(&self) {
+        self.stop.cancelled().await;
         self.readiness.set(false);
-        tracing::info!("silverback has stopped");
-        Ok(())
+        std::future::pending::<()>().await;
     }
 
     async fn drive(&self, cx: Context) {

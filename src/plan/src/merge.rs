@@ -4,58 +4,44 @@
 //! carried out. Lists merge by the keys of the core API (`k8s.io/api/core/v1`, `patchMergeKey`); other lists
 //! are replaced. `null` removes a field, `$patch: delete` a list item, `$patch: replace` what stands there.
 
+use crds::lists;
 use serde_json::{Map, Value};
 
 use crate::invalid::Problem;
 
 const DIRECTIVE: &str = "$patch";
 
-/// Merge keys of the lists in a pod template, by field name; `ports` are keyed as a container's.
-const LIST_KEYS: &[(&str, &[&str])] = &[
-    ("containers", &["name"]),
-    ("env", &["name"]),
-    ("ephemeralContainers", &["name"]),
-    ("hostAliases", &["ip"]),
-    ("imagePullSecrets", &["name"]),
-    ("initContainers", &["name"]),
-    ("ports", &["containerPort", "protocol"]),
-    ("resourceClaims", &["name"]),
-    ("topologySpreadConstraints", &["topologyKey", "whenUnsatisfiable"]),
-    ("volumeDevices", &["devicePath"]),
-    ("volumeMounts", &["mountPath"]),
-    ("volumes", &["name"]),
-];
-
 /// Fields of which an object has one: naming another drops ours, as a patch with `$retainKeys` would.
 const UNIONS: &[&[&str]] = &[&["exec", "grpc", "httpGet", "sleep", "tcpSocket"], &["value", "valueFrom"]];
 
-/// Merges `patch` onto `base` in place; `path` is where the patch stands, for messages.
-pub fn onto(base: &mut Value, patch: &Value, path: &str) -> Vec<Problem> {
+/// Merges `patch` onto `base` in place; `at` is where the patch stands, for messages.
+pub fn onto(base: &mut Value, patch: &Value, at: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
-    merge(base, patch, path, &mut problems);
+    merge(base, patch, at, &mut problems);
     problems
 }
 
-fn merge(base: &mut Value, patch: &Value, path: &str, problems: &mut Vec<Problem>) {
+fn merge(base: &mut Value, patch: &Value, at: &str, problems: &mut Vec<Problem>) {
     match (base, patch) {
-        (Value::Object(base), Value::Object(patch)) => members(base, patch, path, problems),
+        (Value::Object(base), Value::Object(patch)) => members(base, patch, at, problems),
         (base, patch) => *base = bare(patch),
     }
 }
 
-fn members(base: &mut Map<String, Value>, patch: &Map<String, Value>, path: &str, problems: &mut Vec<Problem>) {
+fn members(base: &mut Map<String, Value>, patch: &Map<String, Value>, at: &str, problems: &mut Vec<Problem>) {
     match patch.get(DIRECTIVE).map(|directive| (directive, directive.as_str())) {
         None | Some((_, Some("merge"))) => {}
         Some((_, Some("replace"))) => base.clear(),
         Some((directive, _)) => {
-            let message = format!("{directive} cannot be used here: use \"replace\", or null to remove a field");
-            problems.push(Problem::at(format!("{path}.{DIRECTIVE}"), message));
+            let message =
+                format!("{directive} cannot be used here: use \"replace\", or null to remove a field");
+            problems.push(Problem::at(format!("{at}.{DIRECTIVE}"), message));
             return;
         }
     }
     for (name, value) in patch.iter().filter(|(name, _)| *name != DIRECTIVE) {
         drop_rivals(base, name, value);
-        let here = format!("{path}.{name}");
+        let here = format!("{at}.{name}");
         match (base.get_mut(name), value) {
             (_, Value::Null) => drop(base.remove(name)),
             (Some(Value::Array(list)), Value::Array(items)) => merge_list(list, items, &here, problems),
@@ -72,50 +58,61 @@ fn drop_rivals(base: &mut Map<String, Value>, name: &str, value: &Value) {
     }
 }
 
-fn merge_list(list: &mut Vec<Value>, items: &[Value], path: &str, problems: &mut Vec<Problem>) {
-    let field = path.rsplit('.').next().unwrap_or_default();
-    let Some((_, keys)) = LIST_KEYS.iter().find(|(name, _)| *name == field) else {
+fn merge_list(list: &mut Vec<Value>, items: &[Value], at: &str, problems: &mut Vec<Problem>) {
+    let field = at.rsplit('.').next().unwrap_or_default();
+    let Some(keys) = lists::keys(field, items) else {
         *list = items.iter().map(bare).collect();
         return;
     };
-    if items.iter().any(|item| is_bare_directive(item, "replace")) {
-        list.clear();
+    // One item with this directive speaks of the whole list, as in Kubernetes.
+    if items.iter().any(|item| directive(item) == Some("replace")) {
+        *list = items
+            .iter()
+            .map(bare)
+            .filter(|item| item.as_object().is_none_or(|item| !item.is_empty()))
+            .collect();
+        return;
     }
     for (index, item) in items.iter().enumerate() {
-        let here = format!("{path}[{index}]");
-        let at = list.iter().position(|found| keys.iter().all(|key| key_of(found, key) == key_of(item, key)));
-        match (at, item.get(DIRECTIVE).and_then(Value::as_str)) {
-            (Some(at), Some("delete")) => drop(list.remove(at)),
-            (_, Some("delete")) => {}
-            _ if is_bare_directive(item, "replace") => {}
-            // A volume has one source; another one replaces it and does not join it.
-            (Some(at), _) if field == "volumes" => drop(list.get_mut(at).map(|found| *found = bare(item))),
-            (Some(at), _) => drop(list.get_mut(at).map(|found| merge(found, item, &here, problems))),
+        let here = format!("{at}[{index}]");
+        let named: Vec<_> =
+            keys.iter().filter(|key| item.get(**key).is_some() || **key == "protocol").collect();
+        let spot = list
+            .iter()
+            .position(|found| named.iter().all(|key| lists::key(found, key) == lists::key(item, key)));
+        match (spot.filter(|_| !named.is_empty()), directive(item)) {
+            (Some(spot), Some("delete")) => drop(list.remove(spot)),
+            (None, Some("delete")) if named.is_empty() => {
+                problems.push(Problem::at(
+                    here,
+                    format!("$patch: delete needs {} to say what goes", keys.join(" and ")),
+                ));
+            }
+            (None, Some("delete")) => {}
+            (Some(spot), _) => {
+                if let Some(found) = list.get_mut(spot) {
+                    // A volume has one source; another one replaces it and does not join it.
+                    if field == "volumes" { *found = bare(item) } else { merge(found, item, &here, problems) }
+                }
+            }
             (None, _) => list.push(bare(item)),
         }
     }
 }
 
-/// A list item that is nothing but a directive speaks of the whole list.
-fn is_bare_directive(item: &Value, directive: &str) -> bool {
-    item.as_object().is_some_and(|item| item.len() == 1 && item.get(DIRECTIVE).and_then(Value::as_str) == Some(directive))
-}
-
-fn key_of(item: &Value, key: &str) -> Value {
-    let default = if key == "protocol" { Value::from("TCP") } else { Value::Null };
-    item.get(key).cloned().unwrap_or(default)
+fn directive(item: &Value) -> Option<&str> {
+    item.get(DIRECTIVE).and_then(Value::as_str)
 }
 
 /// The patch without its directives and nulls, for where there is nothing to merge onto.
-fn bare(patch: &Value) -> Value {
+pub fn bare(patch: &Value) -> Value {
     match patch {
         Value::Object(members) => {
             let kept = members.iter().filter(|(name, value)| *name != DIRECTIVE && !value.is_null());
             Value::Object(kept.map(|(name, value)| (name.clone(), bare(value))).collect())
         }
         Value::Array(items) => {
-            let deleted = |item: &&Value| item.get(DIRECTIVE).and_then(Value::as_str) != Some("delete");
-            Value::Array(items.iter().filter(deleted).map(bare).collect())
+            Value::Array(items.iter().filter(|item| directive(item) != Some("delete")).map(bare).collect())
         }
         scalar => scalar.clone(),
     }
@@ -150,7 +147,10 @@ mod tests {
             {"name": "sidecar", "image": "s"},
         ], "volumes": [{"name": "y", "configMap": {"name": "c"}}]}});
         let result = merged(base(), &patch);
-        assert_eq!(result["spec"]["containers"][0]["env"], json!([{"name": "A", "value": "1"}, {"name": "B", "value": "3"}, {"name": "C", "value": "4"}]));
+        assert_eq!(
+            result["spec"]["containers"][0]["env"],
+            json!([{"name": "A", "value": "1"}, {"name": "B", "value": "3"}, {"name": "C", "value": "4"}])
+        );
         assert_eq!(result["spec"]["containers"][0]["volumeMounts"].as_array().unwrap().len(), 2);
         assert_eq!(result["spec"]["containers"][1], json!({"name": "sidecar", "image": "s"}));
         assert_eq!(result["spec"]["volumes"].as_array().unwrap().len(), 2);
@@ -164,9 +164,18 @@ mod tests {
         }], "volumes": [{"name": "x", "persistentVolumeClaim": {"claimName": "c"}}]}});
         let result = merged(base(), &patch);
         let proxy = &result["spec"]["containers"][0];
-        assert_eq!(proxy["env"][0], json!({"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}));
-        assert_eq!(proxy["livenessProbe"], json!({"exec": {"command": ["kong", "health"]}, "periodSeconds": 10}));
-        assert_eq!(result["spec"]["volumes"], json!([{"name": "x", "persistentVolumeClaim": {"claimName": "c"}}]));
+        assert_eq!(
+            proxy["env"][0],
+            json!({"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}})
+        );
+        assert_eq!(
+            proxy["livenessProbe"],
+            json!({"exec": {"command": ["kong", "health"]}, "periodSeconds": 10})
+        );
+        assert_eq!(
+            result["spec"]["volumes"],
+            json!([{"name": "x", "persistentVolumeClaim": {"claimName": "c"}}])
+        );
     }
 
     #[test]
@@ -193,16 +202,51 @@ mod tests {
     }
 
     #[test]
+    fn a_spread_is_known_by_its_topology_when_no_more_is_said() {
+        let base = || json!({"topologySpreadConstraints": [{"topologyKey": "host", "whenUnsatisfiable": "ScheduleAnyway", "maxSkew": 1}]});
+        let patch = |item: Value| {
+            merged(base(), &json!({"topologySpreadConstraints": [item]}))["topologySpreadConstraints"].clone()
+        };
+        assert_eq!(patch(json!({"topologyKey": "host", "$patch": "delete"})), json!([]));
+        assert_eq!(patch(json!({"topologyKey": "host", "maxSkew": 2}))[0]["maxSkew"], 2);
+        assert_eq!(
+            patch(json!({"topologyKey": "host", "whenUnsatisfiable": "DoNotSchedule"}))
+                .as_array()
+                .unwrap()
+                .len(),
+            2
+        );
+    }
+
+    #[test]
+    fn a_delete_must_say_what_goes() {
+        let problems = onto(&mut base(), &json!({"spec": {"containers": [{"$patch": "delete"}]}}), "t");
+        assert_eq!(problems[0].path, "t.spec.containers[0]");
+        assert!(problems[0].message.contains("needs name"), "{problems:?}");
+    }
+
+    #[test]
+    fn one_replace_speaks_of_the_whole_list() {
+        let patch = json!({"spec": {"volumes": [{"name": "y", "emptyDir": {}, "$patch": "replace"}]}});
+        assert_eq!(merged(base(), &patch)["spec"]["volumes"], json!([{"name": "y", "emptyDir": {}}]));
+    }
+
+    #[test]
     fn other_lists_are_replaced_and_nothing_is_left_of_directives() {
         let mut base = json!({"tolerations": [{"key": "a"}]});
-        onto(&mut base, &json!({"tolerations": [{"key": "b"}], "new": {"x": null, "y": 1, "$patch": "replace"}}), "t");
+        onto(
+            &mut base,
+            &json!({"tolerations": [{"key": "b"}], "new": {"x": null, "y": 1, "$patch": "replace"}}),
+            "t",
+        );
         assert_eq!(base, json!({"tolerations": [{"key": "b"}], "new": {"y": 1}}));
     }
 
     #[test]
     fn an_unknown_directive_is_a_problem_with_its_path() {
         let mut base = base();
-        let problems = onto(&mut base, &json!({"spec": {"$patch": "erase"}}), "spec.deployment.podTemplateSpec");
+        let problems =
+            onto(&mut base, &json!({"spec": {"$patch": "erase"}}), "spec.deployment.podTemplateSpec");
         assert_eq!(problems[0].path, "spec.deployment.podTemplateSpec.spec.$patch");
     }
 }

@@ -4,26 +4,37 @@
 //! `None`. Fields we do not name belong to others and are never looked at; what the API server
 //! normalises (defaults, dropped empty values, quantities) is no difference.
 
+use crds::lists;
 use serde_json::{Map, Value};
 
-/// Keys by which Kubernetes merges the lists of its own types, by the list's field name.
-/// Lists that are not named here are compared as a whole.
-const LIST_KEYS: &[(&str, &[&str])] = &[
-    ("conditions", &["type"]),
-    ("containers", &["name"]),
-    ("env", &["name"]),
-    ("ephemeralContainers", &["name"]),
-    ("hostAliases", &["ip"]),
-    ("imagePullSecrets", &["name"]),
-    ("initContainers", &["name"]),
-    ("ownerReferences", &["uid"]),
-    ("topologySpreadConstraints", &["topologyKey", "whenUnsatisfiable"]),
-    ("volumeMounts", &["mountPath"]),
-    ("volumes", &["name"]),
+/// Fields whose string values are quantities, which the API server stores in canonical form.
+const QUANTITIES: &[&str] =
+    &["limits", "requests", "overhead", "sizeLimit", "averageValue", "value", "divisor", "storage"];
+
+/// Maps that are replaced as a whole (`mapType=atomic`): another key in them is a difference.
+const ATOMIC: &[&str] = &[
+    "configMapKeyRef",
+    "fieldRef",
+    "labelSelector",
+    "nodeSelector",
+    "resourceFieldRef",
+    "secretKeyRef",
+    "selector",
 ];
 
-/// Fields whose string values are quantities, which the API server stores in canonical form.
-const QUANTITIES: &[&str] = &["limits", "requests", "sizeLimit", "averageValue", "divisor", "storage"];
+/// Fields without a pointer in Go: `false` and 0 are never encoded there, and absent means the same. Of all
+/// other fields an absent one may well mean `true`.
+const DROPPED: &[&str] = &[
+    "hostIPC",
+    "hostNetwork",
+    "hostPID",
+    "initialDelaySeconds",
+    "publishNotReadyAddresses",
+    "readOnly",
+    "stdin",
+    "stdinOnce",
+    "tty",
+];
 
 /// The path of the first difference, for a log line; `None` when `live` holds everything in `want`.
 pub fn first(want: &Value, live: &Value) -> Option<String> {
@@ -60,17 +71,23 @@ fn compare(at: &At, want: &Value, live: &Value) -> Option<String> {
 }
 
 fn members(at: &At, want: &Map<String, Value>, live: &Map<String, Value>) -> Option<String> {
+    let foreign = live.keys().find(|name| ATOMIC.contains(&at.field.as_str()) && !want.contains_key(*name));
+    if let Some(name) = foreign {
+        return Some(at.child(name).path);
+    }
     want.iter().find_map(|(name, value)| match live.get(name) {
         Some(found) => compare(&at.child(name), value, found),
-        None if is_empty(value) => None,
+        None if is_empty(name, value) => None,
         None => Some(at.child(name).path),
     })
 }
 
 fn items(at: &At, want: &[Value], live: &[Value]) -> Option<String> {
-    if let Some(keys) = keys_of(&at.field, want) {
+    if let Some(keys) = lists::keys(&at.field, want) {
         return want.iter().enumerate().find_map(|(index, item)| {
-            let twin = live.iter().find(|l| keys.iter().all(|key| same_key(key, item, l)));
+            let twin = live
+                .iter()
+                .find(|live| keys.iter().all(|key| lists::key(item, key) == lists::key(live, key)));
             twin.map_or_else(|| Some(at.item(index).path), |twin| compare(&at.item(index), item, twin))
         });
     }
@@ -81,29 +98,15 @@ fn items(at: &At, want: &[Value], live: &[Value]) -> Option<String> {
     pairs.find_map(|(index, (want, live))| compare(&at.item(index), want, live))
 }
 
-/// `ports` are keyed by another field in a container than in a Service.
-fn keys_of(field: &str, want: &[Value]) -> Option<&'static [&'static str]> {
-    if field == "ports" {
-        let container = want.iter().any(|port| port.get("containerPort").is_some());
-        return Some(if container { &["containerPort", "protocol"] } else { &["port", "protocol"] });
-    }
-    LIST_KEYS.iter().find(|(name, _)| *name == field).map(|(_, keys)| *keys)
-}
-
-fn same_key(key: &str, a: &Value, b: &Value) -> bool {
-    let default = (key == "protocol").then(|| Value::from("TCP"));
-    a.get(key).or(default.as_ref()) == b.get(key).or(default.as_ref())
-}
-
 /// Empty values are dropped when the API server encodes an object, so their absence means the same.
-fn is_empty(value: &Value) -> bool {
+fn is_empty(field: &str, value: &Value) -> bool {
     match value {
         Value::Null => true,
-        Value::Bool(flag) => !flag,
-        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::Bool(flag) => !flag && DROPPED.contains(&field),
+        Value::Number(number) => number.as_f64() == Some(0.0) && DROPPED.contains(&field),
         Value::String(text) => text.is_empty(),
         Value::Array(items) => items.is_empty(),
-        Value::Object(members) => members.values().all(is_empty),
+        Value::Object(members) => members.iter().all(|(name, member)| is_empty(name, member)),
     }
 }
 
@@ -145,9 +148,19 @@ mod tests {
 
     #[test]
     fn dropped_empty_values_are_no_difference_but_overridden_ones_are() {
-        let want = json!({"flag": false, "env": {"value": ""}, "list": []});
+        let want = json!({"tty": false, "env": {"value": ""}, "list": []});
         assert_eq!(first(&want, &json!({})), None);
-        assert!(first(&want, &json!({"flag": true})).is_some());
+        assert!(first(&want, &json!({"tty": true})).is_some());
+        let token = json!({"automountServiceAccountToken": false});
+        assert!(first(&token, &json!({})).is_some(), "absent means true there");
+    }
+
+    #[test]
+    fn another_key_in_an_atomic_map_is_a_difference() {
+        let want = json!({"spec": {"selector": {"app": "a"}}});
+        assert_eq!(first(&want, &want), None);
+        let live = json!({"spec": {"selector": {"app": "a", "x": "y"}}});
+        assert_eq!(first(&want, &live).as_deref(), Some(".spec.selector.x"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crds::k8s::Condition;
 use futures::{Stream, StreamExt, stream};
 use kube::core::object::HasStatus;
-use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::controller::{self, Action, Config, Controller};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
@@ -27,6 +27,8 @@ use crate::writer::{Writer, Written};
 
 /// How many objects of one kind are reconciled at a time.
 const CONCURRENCY: u16 = 16;
+/// How long to wait with a status that could not be written and that nothing else would write again.
+const UNPUBLISHED: Duration = Duration::from_secs(30);
 
 /// How a reconcile that did not fail goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,13 +101,19 @@ pub async fn drive<R: Reconciler>(
 ) {
     let reader = hub.reader();
     let context = Arc::new(Loop { reconciler, hub, kit, attempts: Mutex::default() });
+    let gone = Arc::clone(&context);
     Controller::for_stream(stream::pending(), reader)
         .with_config(Config::default().concurrency(CONCURRENCY))
         .reconcile_on(triggers)
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(once, |_, error: &Infallible, _| match *error {}, context)
-        // What the controller itself reports is that an object went before its turn came.
-        .for_each(|_| futures::future::ready(()))
+        .for_each(|done| {
+            // All that the controller itself reports: an object went before its turn came.
+            if let Err(controller::Error::ObjectNotFound(key)) = done {
+                gone.forget(&ObjectRef::new(&key.name).within(key.namespace.as_deref().unwrap_or_default()));
+            }
+            futures::future::ready(())
+        })
         .await;
 }
 
@@ -119,28 +127,44 @@ async fn once<R: Reconciler>(object: Arc<R::Kind>, cx: Arc<Loop<R>>) -> Result<A
         return Ok(Action::await_change());
     }
     let namespace = object.namespace().unwrap_or_default();
-    let span = tracing::info_span!("reconcile", kind = %R::Kind::kind(&()), namespace, name = object.name_any());
+    let span =
+        tracing::info_span!("reconcile", kind = %R::Kind::kind(&()), namespace, name = object.name_any());
     Ok(cx.run(&key, object).instrument(span).await)
 }
 
 impl<R: Reconciler> Loop<R> {
     async fn run(&self, key: &ObjectRef<R::Kind>, object: Arc<R::Kind>) -> Action {
         let started = Instant::now();
+        let kind = R::Kind::kind(&());
         let (status, next, result) = match self.reconciler.reconcile(Arc::clone(&object)).await {
-            Ok(outcome) => {
-                self.forget(key);
-                (outcome.status, after(outcome.next), label(outcome.next))
-            }
+            Ok(outcome) => (Some(outcome.status), Ok(outcome.next), label(outcome.next)),
             Err(error) => {
-                let pause = self.pause(key, error.impact());
+                let attempts = self.count(key);
+                let pause = failure::pause(error.impact(), attempts, seed(key, attempts));
                 log(&error, pause);
-                (self.reconciler.failed(&object, &error), pause, error.reason())
+                let shown = error.impact().is_shown(attempts);
+                (shown.then(|| self.reconciler.failed(&object, &error)), Err(pause), error.reason())
             }
         };
-        let published = self.publish(&object, &status).await;
-        self.kit.metrics.reconciled(&R::Kind::kind(&()), result, started.elapsed());
-        let next = if published { next } else { self.pause(key, Impact::Transient) };
-        next.map_or_else(Action::await_change, Action::requeue)
+        let published = match &status {
+            Some(status) => self.publish(&object, status).await,
+            None => true,
+        };
+        self.kit.metrics.reconciled(&kind, result, started.elapsed());
+        let pause = match (published, next) {
+            (true, Ok(next)) => {
+                self.forget(key);
+                after(next)
+            }
+            (false, Ok(_)) => {
+                let attempts = self.count(key);
+                failure::pause(Impact::Transient, attempts, seed(key, attempts))
+            }
+            // Not published either: an error of the user's is not waited for before it is shown.
+            (false, Err(None)) => Some(UNPUBLISHED),
+            (_, Err(pause)) => pause,
+        };
+        pause.map_or_else(Action::await_change, Action::requeue)
     }
 
     /// Writes the status if it is another one, and tells of transitions. Returns whether it is published.
@@ -150,10 +174,9 @@ impl<R: Reconciler> Loop<R> {
         }
         match self.kit.writer.status(object, status).await {
             Ok(written) => {
-                let before = object.status().map(R::conditions).unwrap_or_default();
-                let regarding = object.object_ref(&());
-                self.kit.events.transitions(&regarding, before, R::conditions(status)).await;
                 self.hub.note(written);
+                let before = object.status().map(R::conditions).unwrap_or_default();
+                self.kit.events.transitions(&object.object_ref(&()), before, R::conditions(status));
                 true
             }
             Err(error) => {
@@ -163,18 +186,24 @@ impl<R: Reconciler> Loop<R> {
         }
     }
 
-    fn pause(&self, key: &ObjectRef<R::Kind>, impact: Impact) -> Option<Duration> {
+    /// Counts one more failure in a row.
+    fn count(&self, key: &ObjectRef<R::Kind>) -> u32 {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = attempts.entry(key.clone()).or_insert(0);
         *count = count.saturating_add(1);
-        let mut hasher = DefaultHasher::new();
-        (key, *count).hash(&mut hasher);
-        failure::pause(impact, *count, hasher.finish())
+        *count
     }
 
     fn forget(&self, key: &ObjectRef<R::Kind>) {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
+}
+
+/// Something to spread objects by; it need not be the same in the next process.
+fn seed(key: &impl Hash, attempts: u32) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (key, attempts).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn after(next: Next) -> Option<Duration> {
@@ -194,7 +223,9 @@ fn label(next: Next) -> &'static str {
 fn log(error: &impl Failure, pause: Option<Duration>) {
     let (reason, cause) = (error.reason(), error as &dyn std::error::Error);
     match error.impact() {
-        Impact::User | Impact::Waiting => tracing::info!(reason, error = cause, ?pause, "not reconciled"),
+        Impact::User | Impact::Waiting | Impact::Passing => {
+            tracing::info!(reason, error = cause, ?pause, "not reconciled");
+        }
         Impact::Transient => tracing::warn!(reason, error = cause, ?pause, "not reconciled"),
         Impact::Bug => tracing::error!(reason, error = cause, ?pause, "not reconciled"),
     }

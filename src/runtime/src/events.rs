@@ -1,54 +1,89 @@
 //! Kubernetes events, on transitions only.
 //!
 //! In: the conditions of an object before and after a reconcile. Out: one event for each condition whose
-//! status or reason is new. A failure to publish is a log line, never a failed reconcile.
+//! status or reason is new and tells of more than progress. A failure to publish is a log line, never a failed
+//! reconcile.
 
-use crds::k8s::{Condition, ObjectReference};
-use kube::Client;
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use std::sync::Arc;
+
+use crds::k8s::{Condition, Event, MicroTime, ObjectMeta, ObjectReference};
+use tokio::sync::Semaphore;
+
+use crate::clock;
+use crate::writer::Writer;
 
 /// Longest note the API takes, in bytes.
 const LONGEST_NOTE: usize = 1024;
+/// How many events are on their way at a time; more wait, and keep no reconcile waiting.
+const AT_A_TIME: usize = 8;
 
-/// Publishes events for the whole process.
+/// Publishes events for the whole process; cloning shares the limit.
 #[derive(Clone)]
-pub struct Events(Recorder);
+pub struct Events {
+    writer: Writer,
+    controller: &'static str,
+    limit: Arc<Semaphore>,
+}
 
 impl Events {
     /// Events that name `controller` as their source.
-    pub fn new(client: Client, controller: &str) -> Self {
-        Self(Recorder::new(client, Reporter { controller: controller.to_owned(), instance: None }))
+    pub fn new(writer: Writer, controller: &'static str) -> Self {
+        Self { writer, controller, limit: Arc::new(Semaphore::new(AT_A_TIME)) }
     }
 
-    /// Publishes what changed between `before` and `after`.
-    pub async fn transitions(&self, regarding: &ObjectReference, before: &[Condition], after: &[Condition]) {
+    /// Publishes what changed between `before` and `after`, in the background.
+    pub fn transitions(&self, regarding: &ObjectReference, before: &[Condition], after: &[Condition]) {
         for condition in changed(before, after) {
-            let event = event(condition);
-            if let Err(error) = self.0.publish(&event, regarding).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, reason = event.reason, "event not published");
-            }
+            let event = self.event(regarding, condition);
+            let (writer, limit) = (self.writer.clone(), Arc::clone(&self.limit));
+            tokio::spawn(async move {
+                let Ok(_turn) = limit.acquire().await else { return };
+                let namespace = event.metadata.namespace.clone().unwrap_or_default();
+                if let Err(error) = writer.create(&namespace, &event).await {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        reason = event.reason,
+                        "event not published"
+                    );
+                }
+            });
+        }
+    }
+
+    /// An event of its own for each transition. Those of a series would all show the note of the first.
+    fn event(&self, regarding: &ObjectReference, condition: &Condition) -> Event {
+        let metadata = ObjectMeta {
+            generate_name: regarding.name.as_ref().map(|name| format!("{name}-")),
+            namespace: regarding.namespace.clone(),
+            ..ObjectMeta::default()
+        };
+        Event {
+            metadata,
+            action: Some(condition.type_.clone()),
+            event_time: Some(MicroTime(clock::now())),
+            note: Some(cut(&condition.message)),
+            reason: Some(condition.reason.clone()),
+            regarding: Some(regarding.clone()),
+            reporting_controller: Some(self.controller.to_owned()),
+            reporting_instance: Some(self.controller.to_owned()),
+            type_: Some(severity(condition).to_owned()),
+            ..Event::default()
         }
     }
 }
 
+/// That pods are starting is told by the condition alone: an event for each step would bury the others.
 fn changed<'a>(before: &'a [Condition], after: &'a [Condition]) -> impl Iterator<Item = &'a Condition> {
-    after.iter().filter(|new| {
+    let told = after.iter().filter(|new| new.status == "True" || !crds::conditions::is_progress(&new.reason));
+    told.filter(|new| {
         let old = before.iter().find(|old| old.type_ == new.type_);
         old.is_none_or(|old| old.status != new.status || old.reason != new.reason)
     })
 }
 
-/// A condition that is false because somebody has to act is a warning; progress is not.
-fn event(condition: &Condition) -> Event {
-    let progress = crds::conditions::is_progress(&condition.reason);
-    let normal = condition.status == "True" || progress;
-    Event {
-        type_: if normal { EventType::Normal } else { EventType::Warning },
-        reason: condition.reason.clone(),
-        note: Some(cut(&condition.message)),
-        action: condition.type_.clone(),
-        secondary: None,
-    }
+/// A condition that is false because somebody has to act is a warning.
+fn severity(condition: &Condition) -> &'static str {
+    if condition.status == "True" { "Normal" } else { "Warning" }
 }
 
 fn cut(text: &str) -> String {
@@ -76,18 +111,23 @@ mod tests {
 
     #[test]
     fn only_a_new_status_or_reason_is_told() {
-        let before = [condition("False", "WaitingToBecomeReady", "0 of 2")];
-        let reworded = [condition("False", "WaitingToBecomeReady", "1 of 2")];
+        let before = [condition("False", "CrashLoop", "exit code 1")];
+        let reworded = [condition("False", "CrashLoop", "exit code 2")];
         assert_eq!(changed(&before, &reworded).count(), 0);
         assert_eq!(changed(&before, &[condition("False", "ImagePullFailed", "x")]).count(), 1);
+        assert_eq!(changed(&before, &[condition("True", "Ready", "x")]).count(), 1);
         assert_eq!(changed(&[], &before).count(), 1);
+        assert_eq!(
+            changed(&before, &[condition("False", "WaitingToBecomeReady", "x")]).count(),
+            0,
+            "mere progress"
+        );
     }
 
     #[test]
-    fn a_failure_warns_and_progress_does_not() {
-        assert_eq!(event(&condition("False", "ImagePullFailed", "x")).type_, EventType::Warning);
-        assert_eq!(event(&condition("False", "WaitingToBecomeReady", "x")).type_, EventType::Normal);
-        assert_eq!(event(&condition("True", "Ready", "x")).type_, EventType::Normal);
+    fn a_failure_warns_and_success_does_not() {
+        assert_eq!(severity(&condition("False", "ImagePullFailed", "x")), "Warning");
+        assert_eq!(severity(&condition("True", "Ready", "x")), "Normal");
     }
 
     #[test]

@@ -7,9 +7,11 @@ use std::time::Duration;
 pub enum Impact {
     /// Somebody has to change a resource: shown to them, tried again only when something changes.
     User,
-    /// Something else has to happen first, and a watch may not tell: looked at again soon.
+    /// Somebody has to change something that no watch of ours tells of: shown, and looked at again by itself.
     Waiting,
-    /// The API server or the network failed: tried again with growing pauses.
+    /// It passes by itself, such as an object that is being deleted: not shown, looked at again soon.
+    Passing,
+    /// The API server or the network failed: tried again with growing pauses, and shown when it lasts.
     Transient,
     /// A fault of this program: logged as an error and tried again with growing pauses.
     Bug,
@@ -23,27 +25,56 @@ pub trait Failure: std::error::Error + Send + Sync + 'static {
     /// Reason of the condition and the event, and label of the metric: `CamelCase`, from a finite set.
     fn reason(&self) -> &'static str;
 
-    /// What is written into the condition and the event. The chain of causes goes to the log only.
+    /// What is written into the condition and the event; the log has the chain of causes.
     fn public(&self) -> String {
         self.to_string()
     }
 }
 
 const WAIT: Duration = Duration::from_secs(10);
+const LONGEST_WAIT: Duration = Duration::from_mins(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// A transient failure is shown when it came this often in a row, that is after some eight seconds: a condition
+/// that flips at each hiccup of the API server wakes people for nothing.
+const LASTING: u32 = 5;
+
+impl Impact {
+    /// Whether a failure that came `attempts` times in a row is shown in the conditions.
+    pub fn is_shown(self, attempts: u32) -> bool {
+        match self {
+            Self::User | Self::Waiting | Self::Bug => true,
+            Self::Passing => false,
+            Self::Transient => attempts >= LASTING,
+        }
+    }
+}
+
+/// An error and its causes on one line, none of them twice.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let said = cause.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        next = cause.source();
+    }
+    text
+}
 
 /// How long to pause before the next try, after `attempts` tries in a row that failed (at least one);
 /// `None` waits for a change. `seed` spreads objects that failed together over up to a quarter more.
 pub fn pause(impact: Impact, attempts: u32, seed: u64) -> Option<Duration> {
-    let base = match impact {
+    let (first, longest) = match impact {
         Impact::User => return None,
-        Impact::Waiting => WAIT,
-        Impact::Transient | Impact::Bug => {
-            let doublings = attempts.saturating_sub(1).min(7);
-            (FIRST_PAUSE * 2_u32.pow(doublings)).min(LONGEST_PAUSE)
-        }
+        Impact::Waiting => (WAIT, LONGEST_WAIT),
+        Impact::Passing => (FIRST_PAUSE, FIRST_PAUSE * 10),
+        Impact::Transient | Impact::Bug => (FIRST_PAUSE, LONGEST_PAUSE),
     };
+    let doublings = attempts.saturating_sub(1).min(7);
+    let base = (first * 2_u32.pow(doublings)).min(longest);
     let share = u32::try_from(seed % 256).unwrap_or(0);
     Some(base + base * share / 1024)
 }
@@ -63,6 +94,21 @@ mod tests {
         assert!((secs(1) - 0.5).abs() < 1e-9);
         assert!((secs(2) - 1.0).abs() < 1e-9);
         assert!((secs(30) - 60.0).abs() < 1e-9);
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] std::io::Error);
+
+    #[test]
+    fn an_error_is_told_with_its_causes() {
+        assert_eq!(chain(&Outer(std::io::Error::other("inner"))), "outer: inner");
+    }
+
+    #[test]
+    fn a_hiccup_is_not_shown_and_a_fault_that_lasts_is() {
+        assert!(!Impact::Transient.is_shown(1) && Impact::Transient.is_shown(5));
+        assert!(Impact::User.is_shown(1) && !Impact::Passing.is_shown(100));
     }
 
     #[test]

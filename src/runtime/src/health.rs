@@ -3,7 +3,7 @@
 //! `/healthz` says that the process serves; `/readyz` that its watch stores are warm; `/metrics` is in the
 //! OpenMetrics text format. Nothing here can change anything.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,7 +12,6 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 
@@ -47,14 +46,23 @@ pub fn metrics(metrics: Metrics) -> Router {
     Router::new().route("/metrics", get(show))
 }
 
-/// Serves `routes` on `address` until `stop`.
+/// Serves `routes` on `address`; it ends with the process.
 ///
 /// # Errors
 /// When the address cannot be bound or the listener fails.
-pub async fn serve(address: SocketAddr, routes: Router, stop: CancellationToken) -> std::io::Result<()> {
-    let listener = TcpListener::bind(address).await?;
+pub async fn serve(address: SocketAddr, routes: Router) -> std::io::Result<()> {
+    let listener = bind(address).await?;
     tracing::info!(address = %listener.local_addr()?, "listening");
-    axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await
+    axum::serve(listener, routes).await
+}
+
+/// All addresses of a node without IPv6 are those of IPv4.
+async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let all = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    match TcpListener::bind(address).await {
+        Err(_) if all => TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await,
+        bound => bound,
+    }
 }
 
 #[cfg(test)]

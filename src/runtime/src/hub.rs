@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use futures::stream::{self, Stream, StreamExt};
 use kube::api::Api;
@@ -26,11 +25,11 @@ use crate::metrics::Metrics;
 /// How many touches a slow reader may lag behind before it is told to look at everything.
 const DEPTH: usize = 1024;
 
-/// How long the answer to a write of ours may stand in for a watch event that has not come yet.
-const AHEAD: Duration = Duration::from_secs(5);
-
 /// What every watched kind must be able to do.
-pub trait Watched: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static {}
+pub trait Watched:
+    Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+{
+}
 impl<K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static> Watched for K {}
 
 /// Something a watch told.
@@ -43,13 +42,19 @@ pub enum Touch<K> {
 }
 
 type Index<K> = HashMap<ObjectRef<K>, Arc<K>>;
-type Ahead<K> = Arc<Mutex<HashMap<ObjectRef<K>, (Instant, Arc<K>)>>>;
+
+/// Answers to our own writes that the watch has not shown yet.
+struct Ahead<K: Watched> {
+    /// The highest version that the watch has shown, of any object, deleted ones included.
+    seen: u128,
+    answers: Index<K>,
+}
 
 /// The store and the touches of one kind. Cloning it shares both.
 pub struct Hub<K: Watched> {
     store: Store<K>,
     touches: broadcast::Sender<Touch<K>>,
-    ahead: Ahead<K>,
+    ahead: Arc<Mutex<Ahead<K>>>,
 }
 
 impl<K: Watched> Clone for Hub<K> {
@@ -60,7 +65,11 @@ impl<K: Watched> Clone for Hub<K> {
 
 impl<K: Watched> Hub<K> {
     /// Watches a kind in all namespaces; the future drives the watch and ends only with the process.
-    pub fn watch(client: Client, config: watcher::Config, metrics: Metrics) -> (Self, impl Future<Output = ()> + Send) {
+    pub fn watch(
+        client: Client,
+        config: watcher::Config,
+        metrics: Metrics,
+    ) -> (Self, impl Future<Output = ()> + Send) {
         let kind = K::kind(&());
         let guarded: Api<DeserializeGuard<K>> = Api::all(client);
         let events = kube::runtime::watcher(guarded, config).default_backoff().filter_map(move |event| {
@@ -81,7 +90,8 @@ impl<K: Watched> Hub<K> {
     pub fn over(events: impl Stream<Item = Event<K>> + Send) -> (Self, impl Future<Output = ()> + Send) {
         let (store, writer) = reflector::store::<K>();
         let (touches, _) = broadcast::channel(DEPTH);
-        let hub = Self { store, touches, ahead: Ahead::default() };
+        let ahead = Arc::new(Mutex::new(Ahead { seen: 0, answers: Index::new() }));
+        let hub = Self { store, touches, ahead };
         let drive = follow(events, writer, hub.clone());
         (hub, drive)
     }
@@ -94,14 +104,8 @@ impl<K: Watched> Hub<K> {
 
     /// The object as last seen, by the watch or as the answer to a write of ours.
     pub fn get(&self, key: &ObjectRef<K>) -> Option<Arc<K>> {
-        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((since, object)) = ahead.get(key) {
-            if since.elapsed() < AHEAD {
-                return Some(Arc::clone(object));
-            }
-            ahead.remove(key);
-        }
-        self.store.get(key)
+        let answer = self.ahead().answers.get(key).cloned();
+        answer.or_else(|| self.store.get(key))
     }
 
     /// All objects the watch has shown that `keep` accepts.
@@ -119,14 +123,17 @@ impl<K: Watched> Hub<K> {
         self.store.clone()
     }
 
-    /// Notes the answer to a write, so that what is read next is never older than it.
+    /// Notes the answer to a write, so that what is read next is never older than it. An answer that comes
+    /// later than the watch's own word, which may be that the object is gone, is not news.
     pub fn note(&self, object: K) {
-        let key = ObjectRef::from_obj(&object);
-        let stale = self.store.get(&key).is_some_and(|seen| version(seen.as_ref()) >= version(&object));
-        if !stale {
-            let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-            ahead.insert(key, (Instant::now(), Arc::new(object)));
+        let mut ahead = self.ahead();
+        if version(&object) > ahead.seen {
+            ahead.answers.insert(ObjectRef::from_obj(&object), Arc::new(object));
         }
+    }
+
+    fn ahead(&self) -> std::sync::MutexGuard<'_, Ahead<K>> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What exists now, then everything that is touched from now on.
@@ -143,44 +150,46 @@ impl<K: Watched> Hub<K> {
         }))
     }
 
-    fn forget(&self, event: &Event<K>) {
-        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-        match event {
-            Event::Apply(object) => {
-                let key = ObjectRef::from_obj(object);
-                if ahead.get(&key).is_some_and(|(_, noted)| version(noted.as_ref()) <= version(object)) {
-                    ahead.remove(&key);
-                }
-            }
-            Event::Delete(object) => {
-                let key = ObjectRef::from_obj(object);
-                if ahead.get(&key).is_some_and(|(_, noted)| noted.uid() == object.uid()) {
-                    ahead.remove(&key);
-                }
-            }
-            Event::InitDone => ahead.clear(),
-            Event::Init | Event::InitApply(_) => {}
+    /// What the watch has shown up to here takes the place of older answers.
+    fn catch_up(&self, event: &Event<K>) {
+        if let Event::Apply(object) | Event::Delete(object) | Event::InitApply(object) = event {
+            let shown = version(object);
+            let mut ahead = self.ahead();
+            ahead.seen = ahead.seen.max(shown);
+            ahead.answers.retain(|_, answer| version(answer.as_ref()) > shown);
         }
     }
 }
 
-/// Resource versions of one kind can be compared as numbers (KEP-5504).
+/// Resource versions of one kind can be compared as numbers, also across objects (KEP-5504).
 fn version<K: Resource>(object: &K) -> u128 {
     object.meta().resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(0)
 }
 
-async fn follow<K: Watched>(events: impl Stream<Item = Event<K>> + Send, mut writer: StoreWriter<K>, hub: Hub<K>) {
+async fn follow<K: Watched>(
+    events: impl Stream<Item = Event<K>> + Send,
+    mut writer: StoreWriter<K>,
+    hub: Hub<K>,
+) {
     let mut events = std::pin::pin!(events);
     while let Some(mut event) = events.next().await {
         strip(&mut event);
         let before = matches!(event, Event::InitDone).then(|| index(&hub.store));
+        let disowned = disowned(&event, &hub.store);
         writer.apply_watcher_event(&event);
-        hub.forget(&event);
-        for object in touched_by(event, before, &hub.store) {
+        hub.catch_up(&event);
+        for object in disowned.into_iter().chain(touched_by(event, before, &hub.store)) {
             // No reader yet is fine: a late one begins with a snapshot.
             let _ = hub.touches.send(Touch::Object(object));
         }
     }
+}
+
+/// The object as it was, when its owners change: those it had want to know.
+fn disowned<K: Watched>(event: &Event<K>, store: &Store<K>) -> Option<Arc<K>> {
+    let Event::Apply(object) = event else { return None };
+    let before = store.get(&ObjectRef::from_obj(object))?;
+    (before.owner_references() != object.owner_references()).then_some(before)
 }
 
 /// Managed fields are half of an object's size and nobody here reads them.
@@ -209,7 +218,8 @@ fn touched_by<K: Watched>(event: Event<K>, before: Option<Index<K>>, store: &Sto
                 before.get(*key).is_none_or(|old| old.resource_version() != object.resource_version())
             });
             let changed: Vec<_> = changed.map(|(_, object)| Arc::clone(object)).collect();
-            let gone = before.into_iter().filter(|(key, _)| !after.contains_key(key)).map(|(_, object)| object);
+            let gone =
+                before.into_iter().filter(|(key, _)| !after.contains_key(key)).map(|(_, object)| object);
             gone.chain(changed).collect()
         }
     }

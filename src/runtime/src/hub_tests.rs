@@ -1,5 +1,7 @@
 //! A hub over a hand-fed stream of watch events.
 
+use std::time::Duration;
+
 use super::*;
 use crds::k8s::ConfigMap;
 use futures::channel::mpsc;
@@ -95,18 +97,62 @@ async fn a_slow_reader_is_told_to_look_at_everything() {
     assert_eq!(next(&mut touches).await, "resync");
 }
 
+fn seen(fed: &Fed, name: &str) -> Option<String> {
+    fed.hub.get(&key(name)).and_then(|object| object.resource_version())
+}
+
 #[tokio::test]
 async fn an_answer_to_a_write_stands_in_until_the_watch_catches_up() {
     let mut fed = fed(vec![object("a", "1")]).await;
     fed.hub.note(object("a", "5"));
-    assert_eq!(fed.hub.get(&key("a")).unwrap().resource_version().as_deref(), Some("5"));
+    assert_eq!(seen(&fed, "a").as_deref(), Some("5"));
     let touches = fed.hub.touched().skip(1);
     pin_mut!(touches);
+    fed.send(Event::Apply(object("other", "4"))).await;
+    next(&mut touches).await;
+    assert_eq!(seen(&fed, "a").as_deref(), Some("5"), "the watch is not there yet");
     fed.send(Event::Apply(object("a", "6"))).await;
     next(&mut touches).await;
-    assert_eq!(fed.hub.get(&key("a")).unwrap().resource_version().as_deref(), Some("6"));
+    assert_eq!(seen(&fed, "a").as_deref(), Some("6"));
     fed.hub.note(object("a", "5"));
-    assert_eq!(fed.hub.get(&key("a")).unwrap().resource_version().as_deref(), Some("6"), "an old answer is ignored");
+    assert_eq!(seen(&fed, "a").as_deref(), Some("6"), "an old answer is ignored");
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_after_the_delete_is_no_ghost() {
+    let mut fed = fed(vec![]).await;
+    let touches = fed.hub.touched();
+    pin_mut!(touches);
+    fed.send(Event::Apply(object("a", "10"))).await;
+    fed.send(Event::Delete(object("a", "11"))).await;
+    next(&mut touches).await;
+    next(&mut touches).await;
+    fed.hub.note(object("a", "10"));
+    assert_eq!(seen(&fed, "a"), None);
+}
+
+#[tokio::test]
+async fn a_relist_keeps_answers_that_are_newer() {
+    let mut fed = fed(vec![object("a", "1")]).await;
+    fed.hub.note(object("a", "5"));
+    let touches = fed.hub.touched().skip(1);
+    pin_mut!(touches);
+    fed.list(vec![object("a", "1"), object("b", "3")]).await;
+    assert_eq!(next(&mut touches).await, "b");
+    assert_eq!(seen(&fed, "a").as_deref(), Some("5"));
+}
+
+#[tokio::test]
+async fn an_object_that_loses_its_owner_is_told_as_it_was() {
+    let mut owned = object("a", "1");
+    owned.metadata.owner_references =
+        Some(vec![crds::k8s::OwnerReference { uid: "u".into(), ..Default::default() }]);
+    let mut fed = fed(vec![owned]).await;
+    let touches = fed.hub.touched().skip(1);
+    pin_mut!(touches);
+    fed.send(Event::Apply(object("a", "2"))).await;
+    let Touch::Object(first) = touches.next().await.unwrap() else { panic!("resync") };
+    assert_eq!(first.owner_references().len(), 1);
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ pub mod failure;
 pub mod health;
 pub mod hub;
 pub mod metrics;
+mod process;
 pub mod shutdown;
 pub mod writer;
 

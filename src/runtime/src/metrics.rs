@@ -14,6 +14,8 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::process::Usage;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Kind {
     kind: String,
@@ -53,18 +55,28 @@ pub struct Metrics {
 impl Metrics {
     /// A registry that knows the operator's version.
     pub fn new(version: &'static str) -> Self {
-        let mut registry = Registry::with_prefix("silverback");
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Usage));
+        let own = registry.sub_registry_with_prefix("silverback");
         let reconciles = Family::<Run, Counter>::default();
         let durations = Family::<Kind, Histogram>::new_with_constructor(|| Histogram::new(DURATIONS));
         let writes = Family::<Write, Counter>::default();
         let watches = Family::<Kind, Counter>::default();
         let build = Family::<Build, ConstGauge<i64>>::new_with_constructor(|| ConstGauge::new(1));
         drop(build.get_or_create(&Build { version }));
-        registry.register("build_info", "Always 1; the label says which version runs", build);
-        registry.register("reconciles", "Reconciles by kind and result: settled, waiting, or the reason of the failure", reconciles.clone());
-        registry.register("reconcile_duration_seconds", "How long reconciles took, writes included", durations.clone());
-        registry.register("writes", "Writes sent to the API server by kind, verb and result", writes.clone());
-        registry.register("watch_errors", "Watches that broke and were started again", watches.clone());
+        own.register("build_info", "Always 1; the label says which version runs", build);
+        own.register(
+            "reconciles",
+            "Reconciles by kind and result: settled, waiting, or the reason of the failure",
+            reconciles.clone(),
+        );
+        own.register(
+            "reconcile_duration_seconds",
+            "How long reconciles took, writes included",
+            durations.clone(),
+        );
+        own.register("writes", "Writes sent to the API server by kind, verb and result", writes.clone());
+        own.register("watch_errors", "Watches that broke and were started again", watches.clone());
         Self { registry: Arc::new(Mutex::new(registry)), reconciles, durations, writes, watches }
     }
 
@@ -101,14 +113,36 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_metric_is_documented() {
+        let page = include_str!("../../../docs/reference/metrics.md");
+        let metrics = Metrics::new("x");
+        metrics.wrote("a", "apply", true);
+        metrics.reconciled("a", "settled", Duration::ZERO);
+        metrics.watch_broken("a");
+        for line in metrics.text().lines().filter(|line| line.starts_with("# TYPE ")) {
+            let mut words = line.split(' ').skip(2);
+            let (name, kind) = (words.next().unwrap(), words.next().unwrap());
+            let name = if kind == "counter" { format!("{name}_total") } else { name.to_owned() };
+            assert!(page.contains(&format!("| `{name}` | {kind} |")), "{name}, a {kind}, is not on the page");
+        }
+    }
+
+    #[test]
     fn what_is_counted_is_shown() {
         let metrics = Metrics::new("1.2.3");
         metrics.wrote("Deployment", "apply", true);
         metrics.wrote("Deployment", "apply", true);
         metrics.reconciled("DataPlane", "settled", Duration::from_millis(2));
         let text = metrics.text();
-        assert!(text.contains(r#"silverback_writes_total{kind="Deployment",verb="apply",result="ok"} 2"#), "{text}");
-        assert!(text.contains(r#"silverback_reconciles_total{kind="DataPlane",result="settled"} 1"#), "{text}");
+        assert!(
+            text.contains(r#"silverback_writes_total{kind="Deployment",verb="apply",result="ok"} 2"#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#"silverback_reconciles_total{kind="DataPlane",result="settled"} 1"#),
+            "{text}"
+        );
+        assert!(text.contains("process_resident_memory_bytes "), "{text}");
         assert!(text.contains(r#"silverback_build_info{version="1.2.3"} 1"#), "{text}");
     }
 }

@@ -4,9 +4,14 @@
 //! nothing when the live object already is what is wanted, and it never touches an object that belongs
 //! to somebody else, whatever its labels say.
 
-use std::fmt::Debug;
-use std::sync::Arc;
+mod error;
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crds::k8s::{ObjectMeta, OwnerReference};
+use crds::names::managers;
 use crds::wanted::{APPLIED, Wanted};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::{NamespaceResourceScope, PartialObjectMeta};
@@ -16,14 +21,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::drift;
-use crate::failure::Impact;
 use crate::hub::{Hub, Watched};
 use crate::metrics::Metrics;
 
-/// Field manager of everything but status.
-pub const MANAGER: &str = "silverback";
-/// Field manager of status.
-pub const STATUS_MANAGER: &str = "silverback/status";
+pub use error::{Cause, Error, Target};
+
+/// How long a call may take. The API server itself gives a request a minute; whoever waits that long is
+/// better off trying again.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A namespaced kind this process writes.
 pub trait Written: Watched + Resource<Scope = NamespaceResourceScope> + Serialize {}
@@ -32,117 +37,38 @@ impl<K: Watched + Resource<Scope = NamespaceResourceScope> + Serialize> Written 
 /// Whose children are written.
 #[derive(Debug, Clone)]
 pub struct Owner {
+    /// Kind of the owner.
+    pub kind: String,
     /// Namespace of the owner, and so of its children.
     pub namespace: String,
-    /// The owner's name, for messages.
+    /// The owner's name.
     pub name: String,
     /// The owner's uid: what decides whether an object is a child.
     pub uid: String,
 }
 
-/// Why a write did not happen.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// An object of this name exists and is not ours.
-    #[error("{kind} {name} already exists and is not controlled by {wanted_by}: delete or rename it, or choose another name")]
-    Taken {
-        /// Kind of the object.
-        kind: String,
-        /// Its name.
-        name: String,
-        /// Who wanted to have it.
-        wanted_by: String,
-    },
-    /// The object is being deleted; it is made anew when it is gone.
-    #[error("{kind} {name} is being deleted")]
-    Terminating {
-        /// Kind of the object.
-        kind: String,
-        /// Its name.
-        name: String,
-    },
-    /// A resource quota leaves no room.
-    #[error("{kind} {name} exceeds a quota of its namespace: {message}")]
-    Quota {
-        /// Kind of the object.
-        kind: String,
-        /// Its name.
-        name: String,
-        /// The API server's words.
-        message: String,
-    },
-    /// The API server refuses the object as it was asked for.
-    #[error("the API server refuses {kind} {name}: {message}")]
-    Refused {
-        /// Kind of the object.
-        kind: String,
-        /// Its name.
-        name: String,
-        /// The API server's words.
-        message: String,
-    },
-    /// The API server or the way to it failed.
-    #[error("{verb} of {kind} {name} failed")]
-    Api {
-        /// What was tried.
-        verb: &'static str,
-        /// Kind of the object.
-        kind: String,
-        /// Its name.
-        name: String,
-        /// The cause.
-        #[source]
-        source: Box<kube::Error>,
-    },
-}
+/// What the API server made of an apply, where that is not what was sent: which digest, and where it differs.
+type Kept = HashMap<String, (String, String)>;
 
-impl Error {
-    /// Who has to act on it.
-    pub fn impact(&self) -> Impact {
-        match self {
-            // Both go away without any object of ours changing, so a watch may never tell.
-            Self::Taken { .. } | Self::Terminating { .. } | Self::Quota { .. } => Impact::Waiting,
-            Self::Refused { .. } => Impact::User,
-            Self::Api { .. } => Impact::Transient,
-        }
-    }
-
-    /// Reason for the condition.
-    pub fn reason(&self) -> &'static str {
-        use crds::conditions::reasons;
-        match self {
-            Self::Taken { .. } => reasons::NAME_TAKEN,
-            Self::Terminating { .. } => reasons::WAITING_TO_BECOME_READY,
-            Self::Quota { .. } => reasons::QUOTA_EXCEEDED,
-            Self::Refused { .. } | Self::Api { .. } => reasons::UNABLE_TO_PROVISION,
-        }
-    }
-
-    fn of<K: Resource<DynamicType = ()>>(verb: &'static str, name: &str, source: kube::Error) -> Self {
-        let (kind, name) = (K::kind(&()).into_owned(), name.to_owned());
-        match &source {
-            kube::Error::Api(status) if status.is_forbidden() && status.message.contains("exceeded quota") => {
-                Self::Quota { kind, name, message: status.message.clone() }
-            }
-            kube::Error::Api(status) if status.is_invalid() || status.code == 400 => {
-                Self::Refused { kind, name, message: status.message.clone() }
-            }
-            _ => Self::Api { verb, kind, name, source: Box::new(source) },
-        }
-    }
-}
-
-/// Writes for the whole process; cloning shares the client and the counters.
+/// Writes for the whole process; cloning shares the client, the counters and what was learnt.
 #[derive(Clone)]
 pub struct Writer {
     client: Client,
     metrics: Metrics,
+    manager: &'static str,
+    kept: Arc<Mutex<Kept>>,
 }
 
 impl Writer {
-    /// A writer over `client` that counts in `metrics`.
+    /// A writer over `client` that counts in `metrics`, as the field manager of a `DataPlane`'s children.
     pub fn new(client: Client, metrics: Metrics) -> Self {
-        Self { client, metrics }
+        Self { client, metrics, manager: managers::DATAPLANE, kept: Arc::default() }
+    }
+
+    /// The same writer as another field manager.
+    #[must_use]
+    pub fn under(&self, manager: &'static str) -> Self {
+        Self { manager, ..self.clone() }
     }
 
     /// Makes the live object what is wanted, by server-side apply, and returns it; sends nothing when it
@@ -150,18 +76,28 @@ impl Writer {
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn apply<K: Written>(&self, hub: &Hub<K>, owner: &Owner, want: &Wanted<K>) -> Result<Arc<K>, Error> {
+    pub async fn apply<K: Written>(
+        &self,
+        hub: &Hub<K>,
+        owner: &Owner,
+        want: &Wanted<K>,
+    ) -> Result<Arc<K>, Error> {
         let key = ObjectRef::<K>::new(want.name()).within(&owner.namespace);
         let digest = want.digest();
-        match hub.get(&key) {
+        let uid = match hub.get(&key) {
             Some(live) => {
-                claim(owner, want.name(), live.as_ref())?;
+                claim::<K>(owner, live.meta())?;
                 let Some(path) = difference(want, &digest, live.as_ref()) else { return Ok(live) };
+                if self.is_kept(live.as_ref(), &digest, &path) {
+                    return Ok(live);
+                }
                 tracing::info!(kind = %K::kind(&()), name = want.name(), field = path, "applying");
+                live.uid()
             }
             None => self.unseen(owner, want).await?,
-        }
-        let written = self.send(owner, want, &digest).await?;
+        };
+        let written = self.send(owner, want, &digest, uid).await?;
+        self.learn(want, &digest, &written);
         hub.note(written.clone());
         Ok(Arc::new(written))
     }
@@ -169,7 +105,7 @@ impl Writer {
     /// Writes a status by server-side apply and returns the object.
     ///
     /// # Errors
-    /// [`Error::Api`] or [`Error::Refused`].
+    /// [`Error::Api`], [`Error::Late`] or [`Error::Refused`].
     pub async fn status<K: Written>(&self, object: &K, status: &impl Serialize) -> Result<K, Error> {
         let name = object.name_any();
         let api = self.api::<K>(&object.namespace().unwrap_or_default());
@@ -179,78 +115,136 @@ impl Writer {
             "metadata": { "name": name, "uid": object.uid() },
             "status": status,
         });
-        let params = PatchParams::apply(STATUS_MANAGER).force();
+        let (params, body) = (PatchParams::apply(managers::STATUS).force(), Patch::Apply(&body));
         #[expect(clippy::disallowed_methods, reason = "this is the writer")]
-        let answer = api.patch_status(&name, &params, &Patch::Apply(&body)).await;
-        self.metrics.wrote(&K::kind(&()), "status", answer.is_ok());
-        answer.map_err(|source| Error::of::<K>("status", &name, source))
+        let sent = api.patch_status(&name, &params, &body);
+        self.answered("status", Target::of::<K>(&name), sent).await
     }
 
     /// Makes an object that has no owner; `None` where one of this name exists already.
     ///
     /// # Errors
-    /// [`Error::Api`], [`Error::Refused`] or [`Error::Quota`].
+    /// [`Error::Api`], [`Error::Late`] or [`Error::Refused`].
     pub async fn create<K: Written>(&self, namespace: &str, object: &K) -> Result<Option<K>, Error> {
-        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        let params = PostParams { field_manager: Some(self.manager.to_owned()), ..PostParams::default() };
+        let api = self.api::<K>(namespace);
         #[expect(clippy::disallowed_methods, reason = "this is the writer")]
-        let answer = self.api::<K>(namespace).create(&params, object).await;
-        self.metrics.wrote(&K::kind(&()), "create", answer.is_ok());
-        match answer {
+        let sent = api.create(&params, object);
+        match self.answered("create", Target::of::<K>(&object.name_any()), sent).await {
             Ok(made) => Ok(Some(made)),
-            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(None),
-            Err(source) => Err(Error::of::<K>("create", &object.name_any(), source)),
+            Err(Error::Api { source, .. }) if is(&source, kube::core::Status::is_already_exists) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
-    /// Deletes those of `found` that are the owner's and whose name is not in `keep`.
+    /// Deletes those of `found` that this writer's product made for the owner and whose name is not in `keep`.
+    /// What another operator made for the same owner is not ours to delete.
     ///
     /// # Errors
-    /// [`Error::Api`].
-    pub async fn prune<K: Written>(&self, found: &[Arc<K>], owner: &Owner, keep: &[&str]) -> Result<(), Error> {
+    /// [`Error::Api`] or [`Error::Late`].
+    pub async fn prune<K: Written>(
+        &self,
+        found: &[Arc<K>],
+        owner: &Owner,
+        keep: &[&str],
+    ) -> Result<(), Error> {
         for object in found {
-            let name = object.name_any();
-            let going = object.meta().deletion_timestamp.is_some();
-            if !going && controlled_by(object.as_ref(), &owner.uid) && !keep.contains(&name.as_str()) {
+            let (name, going) = (object.name_any(), object.meta().deletion_timestamp.is_some());
+            let ours = controller(object.meta()).is_some_and(|found| found.uid == owner.uid)
+                && object.annotations().contains_key(APPLIED);
+            if ours && !going && !keep.contains(&name.as_str()) {
                 self.delete(object.as_ref(), &owner.namespace, &name).await?;
             }
         }
         Ok(())
     }
 
+    /// The object as the API server has it, where a watch store may not show it.
+    ///
+    /// # Errors
+    /// [`Error::Api`] or [`Error::Late`].
+    pub async fn read<K: Written>(&self, namespace: &str, name: &str) -> Result<Option<K>, Error> {
+        let api = self.api::<K>(namespace);
+        bounded("get", Target::of::<K>(name), api.get_opt(name)).await
+    }
+
     async fn delete<K: Written>(&self, object: &K, namespace: &str, name: &str) -> Result<(), Error> {
         tracing::info!(kind = %K::kind(&()), name, "deleting what is no longer wanted");
         // By uid: another object may have taken the name since this one was seen.
         let only_this = Preconditions { uid: object.uid(), ..Preconditions::default() };
-        let params = DeleteParams::background().preconditions(only_this);
+        let (api, params) = (self.api::<K>(namespace), DeleteParams::background().preconditions(only_this));
         #[expect(clippy::disallowed_methods, reason = "this is the writer")]
-        let answer = self.api::<K>(namespace).delete(name, &params).await;
-        let gone = matches!(&answer, Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict());
-        self.metrics.wrote(&K::kind(&()), "delete", answer.is_ok() || gone);
-        match answer {
-            Err(source) if !gone => Err(Error::of::<K>("delete", name, source)),
-            _ => Ok(()),
+        let sent = api.delete(name, &params);
+        match self.answered("delete", Target::of::<K>(name), sent).await {
+            Err(Error::Api { source, .. })
+                if is(&source, |status| status.is_not_found() || status.is_conflict()) =>
+            {
+                Ok(())
+            }
+            answer => answer.map(drop),
         }
     }
 
     /// Nothing of this name is in the store, which holds only what carries our labels: before making it,
-    /// one read makes sure that the name is free or the object ours.
-    async fn unseen<K: Written>(&self, owner: &Owner, want: &Wanted<K>) -> Result<(), Error> {
+    /// one read makes sure that the name is free or the object ours. Returns the uid of ours.
+    async fn unseen<K: Written>(&self, owner: &Owner, want: &Wanted<K>) -> Result<Option<String>, Error> {
         let api: Api<PartialObjectMeta<K>> = Api::namespaced(self.client.clone(), &owner.namespace);
-        let found = api.get_metadata_opt(want.name()).await;
-        let found = found.map_err(|source| Error::of::<K>("get", want.name(), source))?;
+        let found = bounded("get", Target::of::<K>(want.name()), api.get_metadata_opt(want.name())).await?;
+        if let Some(object) = &found {
+            claim::<K>(owner, &object.metadata)?;
+        }
         tracing::info!(kind = %K::kind(&()), name = want.name(), "making");
-        found.map_or(Ok(()), |object| claim_meta::<K>(owner, want.name(), &object.metadata))
+        Ok(found.and_then(|object| object.metadata.uid))
     }
 
-    async fn send<K: Written>(&self, owner: &Owner, want: &Wanted<K>, digest: &str) -> Result<K, Error> {
+    async fn send<K: Written>(
+        &self,
+        owner: &Owner,
+        want: &Wanted<K>,
+        digest: &str,
+        uid: Option<String>,
+    ) -> Result<K, Error> {
         let mut body = want.body().clone();
-        annotate(&mut body, digest);
-        let params = PatchParams::apply(MANAGER).force();
-        let api = self.api::<K>(&owner.namespace);
+        complete(&mut body, digest, uid);
+        let (api, params) = (self.api::<K>(&owner.namespace), PatchParams::apply(self.manager).force());
+        let body = Patch::Apply(&body);
         #[expect(clippy::disallowed_methods, reason = "this is the writer")]
-        let answer = api.patch(want.name(), &params, &Patch::Apply(&body)).await;
-        self.metrics.wrote(&K::kind(&()), "apply", answer.is_ok());
-        answer.map_err(|source| Error::of::<K>("apply", want.name(), source))
+        let sent = api.patch(want.name(), &params, &body);
+        self.answered("apply", Target::of::<K>(want.name()), sent).await
+    }
+
+    /// Waits for an answer, but not for ever, and counts it.
+    async fn answered<T>(
+        &self,
+        verb: &'static str,
+        target: Target,
+        sent: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, Error> {
+        let kind = target.kind.clone();
+        let answer = bounded(verb, target, sent).await;
+        self.metrics.wrote(&kind, verb, answer.is_ok());
+        answer
+    }
+
+    /// Remembers what an admission webhook or a gate made of an apply: sending it again would change nothing,
+    /// for ever.
+    fn learn<K: Written>(&self, want: &Wanted<K>, digest: &str, written: &K) {
+        let uid = written.uid().unwrap_or_default();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        match difference(want, digest, written) {
+            Some(path) => {
+                let (kind, name) = (K::kind(&()), want.name());
+                tracing::warn!(%kind, name, field = path, "the API server keeps another value than the applied one, left alone");
+                kept.insert(uid, (digest.to_owned(), path));
+            }
+            None => drop(kept.remove(&uid)),
+        }
+    }
+
+    fn is_kept<K: Written>(&self, live: &K, digest: &str, path: &str) -> bool {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = live.uid().and_then(|uid| kept.get(&uid).cloned());
+        known.is_some_and(|(of, at)| of == digest && at == path)
     }
 
     fn api<K: Written>(&self, namespace: &str) -> Api<K> {
@@ -258,36 +252,43 @@ impl Writer {
     }
 }
 
-/// Whether `uid` is the controlling owner of `object`.
-pub fn controlled_by<K: Resource>(object: &K, uid: &str) -> bool {
-    controller(object.meta()).is_some_and(|owner| owner == uid)
-}
-
-fn controller(meta: &crds::k8s::ObjectMeta) -> Option<&str> {
-    let owners = meta.owner_references.as_deref().unwrap_or_default();
-    owners.iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.as_str())
-}
-
-fn claim<K: Written>(owner: &Owner, name: &str, live: &K) -> Result<(), Error> {
-    claim_meta::<K>(owner, name, live.meta())
-}
-
-fn claim_meta<K: Written>(owner: &Owner, name: &str, meta: &crds::k8s::ObjectMeta) -> Result<(), Error> {
-    let kind = K::kind(&()).into_owned();
-    let name = name.to_owned();
-    if controller(meta) != Some(owner.uid.as_str()) {
-        return Err(Error::Taken { kind, name, wanted_by: owner.name.clone() });
+async fn bounded<T>(
+    verb: &'static str,
+    target: Target,
+    sent: impl Future<Output = kube::Result<T>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(DEADLINE, sent).await {
+        Ok(answer) => answer.map_err(|source| Error::of(verb, target, source)),
+        Err(_) => Err(Error::Late { verb, target }),
     }
-    if meta.deletion_timestamp.is_some() {
-        return Err(Error::Terminating { kind, name });
+}
+
+fn is(error: &kube::Error, check: impl Fn(&kube::core::Status) -> bool) -> bool {
+    matches!(error, kube::Error::Api(status) if check(status))
+}
+
+fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
+    meta.owner_references.as_deref().unwrap_or_default().iter().find(|owner| owner.controller == Some(true))
+}
+
+/// Fails unless the object is the owner's and stays.
+fn claim<K: Written>(owner: &Owner, meta: &ObjectMeta) -> Result<(), Error> {
+    let target = Target::of::<K>(meta.name.as_deref().unwrap_or_default());
+    match controller(meta) {
+        Some(found) if found.uid == owner.uid && meta.deletion_timestamp.is_none() => Ok(()),
+        Some(found) if found.uid == owner.uid => Err(Error::Terminating(target)),
+        // The child of one of the same name that was deleted: the garbage collector is on its way.
+        Some(found) if found.kind == owner.kind && found.name == owner.name => {
+            Err(Error::Terminating(target))
+        }
+        _ => Err(Error::Taken { target, wanted_by: owner.name.clone() }),
     }
-    Ok(())
 }
 
 /// Why `live` is not what is wanted: what we applied last was something else (only that tells of fields we
 /// no longer want), or somebody changed a field of ours.
-fn difference<K: Serialize + Resource + Debug>(want: &Wanted<K>, digest: &str, live: &K) -> Option<String> {
-    let applied = live.meta().annotations.as_ref().and_then(|a| a.get(APPLIED));
+fn difference<K: Written>(want: &Wanted<K>, digest: &str, live: &K) -> Option<String> {
+    let applied = live.annotations().get(APPLIED);
     if applied.map(String::as_str) != Some(digest) {
         return Some(format!(".metadata.annotations.{APPLIED}"));
     }
@@ -297,11 +298,15 @@ fn difference<K: Serialize + Resource + Debug>(want: &Wanted<K>, digest: &str, l
     }
 }
 
-fn annotate(body: &mut Value, digest: &str) {
+/// Adds the digest and, so that no other object of the same name is taken for it, the uid.
+fn complete(body: &mut Value, digest: &str, uid: Option<String>) {
     if let Some(metadata) = body.pointer_mut("/metadata").and_then(Value::as_object_mut) {
         let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
         if let Some(annotations) = annotations.as_object_mut() {
             annotations.insert(APPLIED.to_owned(), json!(digest));
+        }
+        if let Some(uid) = uid {
+            metadata.insert("uid".to_owned(), json!(uid));
         }
     }
 }

@@ -19,12 +19,18 @@ pub(super) struct Head {
 }
 
 /// Fields that are about the connection to the proxy, not about the request.
-const OWN: [&str; 4] = ["connection:", "keep-alive:", "proxy-connection:", "proxy-authorization:"];
+const OWN: [&str; 4] = [
+    "connection:",
+    "keep-alive:",
+    "proxy-connection:",
+    "proxy-authorization:",
+];
 
 impl Head {
     pub(super) fn read(stream: &TcpStream) -> io::Result<Self> {
         let text = dial::read_head(stream)?;
-        Self::parse(&text).ok_or_else(|| Error::other(format!("no request to a proxy: {:?}", text.lines().next())))
+        Self::parse(&text)
+            .ok_or_else(|| Error::other(format!("no request to a proxy: {:?}", text.lines().next())))
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -37,7 +43,12 @@ impl Head {
             None => return None,
         };
         let fields = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
-        Some(Self { method, authority: with_port(authority), path: path.to_owned(), fields })
+        Some(Self {
+            method,
+            authority: with_port(authority),
+            path: path.to_owned(),
+            fields,
+        })
     }
 
     pub(super) fn is_connect(&self) -> bool {
@@ -58,7 +69,11 @@ impl Head {
 
 fn with_port(authority: &str) -> String {
     let last = authority.rsplit(']').next().unwrap_or(authority);
-    if last.contains(':') { authority.to_owned() } else { format!("{authority}:80") }
+    if last.contains(':') {
+        authority.to_owned()
+    } else {
+        format!("{authority}:80")
+    }
 }
 
 #[cfg(test)]
@@ -67,7 +82,9 @@ mod tests {
 
     #[test]
     fn both_kinds_of_targets_are_understood() {
-        let place = |line: &str| Head::parse(&format!("{line} HTTP/1.1\r\n\r\n")).map(|head| (head.authority, head.path));
+        let place = |line: &str| {
+            Head::parse(&format!("{line} HTTP/1.1\r\n\r\n")).map(|head| (head.authority, head.path))
+        };
         let found = |authority: &str, path: &str| Some((authority.to_owned(), path.to_owned()));
         assert_eq!(place("CONNECT quay.io:443"), found("quay.io:443", ""));
         assert_eq!(place("GET http://quay.io"), found("quay.io:80", "/"));
@@ -80,6 +97,9 @@ mod tests {
     fn what_is_the_proxys_own_is_not_sent_on() {
         let text = "GET http://a/ HTTP/1.1\r\nHost: a\r\nProxy-Authorization: x\r\nKeep-Alive: 5\r\nAccept: */*\r\n\r\n";
         let sent = Head::parse(text).unwrap().to_origin();
-        assert_eq!(sent, "GET / HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nconnection: close\r\n\r\n");
+        assert_eq!(
+            sent,
+            "GET / HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nconnection: close\r\n\r\n"
+        );
     }
 }

@@ -27,14 +27,18 @@ pub(crate) struct Steps(Instant);
 
 impl Steps {
     pub(crate) fn tell(&self, phase: &str, message: &str) -> Result<()> {
-        tell(&Event::Progress(Progress::new(phase, message, self.0.elapsed()))).context("nobody reads any more")
+        tell(&Event::Progress(Progress::new(phase, message, self.0.elapsed())))
+            .context("nobody reads any more")
     }
 }
 
 /// Runs a box until a component ends.
 pub(crate) fn boot(dir: &Path) -> Result<Infallible> {
     let layout = init::read_layout(dir)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     runtime.block_on(run(&layout))
 }
 
@@ -47,7 +51,12 @@ async fn run(layout: &Layout) -> Result<Infallible> {
     Err(failures.first().await)
 }
 
-async fn start_or_fail(layout: &Layout, supervisor: &Supervisor, failures: &mut Failures, steps: &Steps) -> Result<()> {
+async fn start_or_fail(
+    layout: &Layout,
+    supervisor: &Supervisor,
+    failures: &mut Failures,
+    steps: &Steps,
+) -> Result<()> {
     tokio::select! {
         started = tokio::time::timeout(DEADLINE, start(layout, supervisor, steps)) => {
             started.with_context(|| format!("the box was not ready within {} s", DEADLINE.as_secs()))?
@@ -62,12 +71,17 @@ async fn start(layout: &Layout, supervisor: &Supervisor, steps: &Steps) -> Resul
     steps.tell("cluster", "network, certificates and configuration are made")?;
     cluster::start_stores(layout, supervisor)?;
     let client = client(layout).await?;
-    tokio::try_join!(cluster::start(layout, supervisor, &client, steps), images::import_first(layout, steps))?;
+    // Both take seconds, and neither needs the other.
+    tokio::try_join!(
+        cluster::start(layout, supervisor, &client, steps),
+        images::import_first(layout, steps)
+    )?;
     tokio::spawn(balancer::run(client.clone()));
     forward::start(listener()?)?;
     cluster::wait_for_nodes(layout, &client, steps).await?;
     if layout.options.dns {
-        dns::start(layout, &client, steps).await?;
+        dns::wait(&client).await?;
+        steps.tell("dns", "CoreDNS answers")?;
     }
     Ok(())
 }
@@ -75,7 +89,8 @@ async fn start(layout: &Layout, supervisor: &Supervisor, steps: &Steps) -> Resul
 async fn client(layout: &Layout) -> Result<Client> {
     let text = std::fs::read_to_string(layout.inner_kubeconfig())?;
     let file = kube::config::Kubeconfig::from_yaml(&text)?;
-    let config = kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await?;
+    let config =
+        kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await?;
     Ok(Client::try_from(config)?)
 }
 
@@ -94,8 +109,9 @@ fn facts(layout: &Layout) -> Facts {
     };
     Facts {
         name: layout.name.clone(),
-        // Only the outside knows the number that process 1 has there.
+        // Only the outside knows the numbers that processes have there.
         pid: 1,
+        keeper: 0,
         dir: layout.dir.clone(),
         kubeconfig: layout.kubeconfig(),
         inner_kubeconfig: layout.inner_kubeconfig(),

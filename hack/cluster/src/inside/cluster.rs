@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::{Node, ServiceAccount};
-use kube::runtime::wait::{Condition, await_condition};
 use kube::api::{GetParams, Patch, PatchParams};
+use kube::runtime::wait::{Condition, await_condition};
 use kube::{Api, Client};
 use serde_json::json;
 
 use super::boot::Steps;
 use super::supervise::Supervisor;
-use super::tools;
+use super::{dns, tools};
 use crate::address;
 use crate::config::{self, Layout};
 
@@ -25,11 +25,18 @@ pub(crate) const INTERVAL: Duration = Duration::from_millis(25);
 pub(crate) fn start_stores(layout: &Layout, supervisor: &Supervisor) -> Result<()> {
     supervisor.start(&config::etcd(layout))?;
     supervisor.start(&config::apiserver(layout))?;
-    layout.nodes().try_for_each(|node| supervisor.start(&config::containerd(layout, node)))
+    layout
+        .nodes()
+        .try_for_each(|node| supervisor.start(&config::containerd(layout, node)))
 }
 
 /// Starts the rest, as soon as the API answers.
-pub(crate) async fn start(layout: &Layout, supervisor: &Supervisor, client: &Client, steps: &Steps) -> Result<()> {
+pub(crate) async fn start(
+    layout: &Layout,
+    supervisor: &Supervisor,
+    client: &Client,
+    steps: &Steps,
+) -> Result<()> {
     wait_for_api(client).await;
     steps.tell("cluster", "kube-apiserver answers")?;
     supervisor.start(&config::controllers(layout))?;
@@ -38,7 +45,11 @@ pub(crate) async fn start(layout: &Layout, supervisor: &Supervisor, client: &Cli
         supervisor.start(&config::kubelet(layout, node))?;
         supervisor.start(&config::proxy(layout, node))?;
     }
-    tools::apply(layout, &config::capacity()).await
+    let mut objects = config::capacity();
+    if layout.options.dns {
+        objects.extend(dns::objects());
+    }
+    tools::apply(layout, &objects).await
 }
 
 async fn wait_for_api(client: &Client) {
@@ -63,12 +74,17 @@ pub(crate) async fn wait_for_nodes(layout: &Layout, client: &Client, steps: &Ste
     let nodes: Api<Node> = Api::all(client.clone());
     for node in layout.nodes() {
         let name = address::node_name(node);
-        await_condition(nodes.clone(), &name, is_ready()).await.with_context(|| format!("waiting for {name}"))?;
+        await_condition(nodes.clone(), &name, is_ready())
+            .await
+            .with_context(|| format!("waiting for {name}"))?;
         raise_capacity(&nodes, &name).await?;
         steps.tell("cluster", &format!("{name} is Ready"))?;
     }
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
-    await_condition(accounts, "default", |account: Option<&ServiceAccount>| account.is_some()).await?;
+    await_condition(accounts, "default", |account: Option<&ServiceAccount>| {
+        account.is_some()
+    })
+    .await?;
     Ok(())
 }
 
@@ -76,7 +92,9 @@ pub(crate) async fn wait_for_nodes(layout: &Layout, client: &Client, steps: &Ste
 /// policy works from about a second after it was made.
 async fn raise_capacity(nodes: &Api<Node>, name: &str) -> Result<()> {
     loop {
-        let node = nodes.patch_status(name, &PatchParams::default(), &Patch::Merge(json!({}))).await?;
+        let node = nodes
+            .patch_status(name, &PatchParams::default(), &Patch::Merge(json!({})))
+            .await?;
         let capacity = node.status.and_then(|status| status.capacity).unwrap_or_default();
         if capacity.get("cpu").is_some_and(|cpu| cpu.0 == config::CORES) {
             return Ok(());

@@ -3,16 +3,15 @@
 //! In: the program `coredns`. Out: its image, Deployment and Service in kube-system, Available. It has
 //! nobody to forward to: names outside the cluster do not exist.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use super::boot::Steps;
-use super::{images, tools};
 use crate::address;
-use crate::config::Layout;
 use crate::image::Archive;
 
 const IMAGE: &str = "silverback.dev/coredns:1";
@@ -39,33 +38,40 @@ cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {
 }
 ";
 
-/// Starts DNS and waits until it answers.
-pub(crate) async fn start(layout: &Layout, client: &Client, steps: &Steps) -> Result<()> {
-    let program = layout.coredns.clone().context("CoreDNS was not built")?;
-    let path = layout.scratch().join("coredns.tar");
-    let archive = Archive {
+/// The image of the program.
+pub(crate) fn archive(program: PathBuf) -> Archive {
+    Archive {
         references: vec![IMAGE.into()],
         program,
-        entrypoint: vec!["/usr/local/bin/coredns".into(), "-conf".into(), "/etc/coredns/Corefile".into()],
+        entrypoint: vec![
+            "/usr/local/bin/coredns".into(),
+            "-conf".into(),
+            "/etc/coredns/Corefile".into(),
+        ],
         ..Archive::default()
-    };
-    let file = path.clone();
-    tokio::task::spawn_blocking(move || archive.write(&file)).await?.context("cannot make the image of CoreDNS")?;
-    images::import(layout, &path).await?;
-    std::fs::remove_file(path)?;
-    tools::apply(layout, &objects()).await?;
+    }
+}
+
+/// Waits until it answers.
+pub(crate) async fn wait(client: &Client) -> Result<()> {
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
-    await_condition(deployments, "coredns", is_available).await.context("waiting for CoreDNS")?;
-    steps.tell("dns", "CoreDNS answers")
+    await_condition(deployments, "coredns", is_available)
+        .await
+        .context("waiting for CoreDNS")?;
+    Ok(())
 }
 
 fn is_available(deployment: Option<&Deployment>) -> bool {
     let status = deployment.and_then(|deployment| deployment.status.as_ref());
-    status.and_then(|status| status.available_replicas).is_some_and(|available| available > 0)
+    status
+        .and_then(|status| status.available_replicas)
+        .is_some_and(|available| available > 0)
 }
 
-fn objects() -> Vec<Value> {
-    let metadata = |name: &str| json!({ "name": name, "namespace": NAMESPACE, "labels": { "k8s-app": "kube-dns" } });
+/// What runs it.
+pub(crate) fn objects() -> Vec<Value> {
+    let metadata =
+        |name: &str| json!({ "name": name, "namespace": NAMESPACE, "labels": { "k8s-app": "kube-dns" } });
     let global = json!({ "name": "system:coredns" });
     let rule = |group: &str, resources: &[&str]| json!({ "apiGroups": [group], "resources": resources, "verbs": ["list", "watch"] });
     let ports = json!([
@@ -73,9 +79,13 @@ fn objects() -> Vec<Value> {
         { "name": "dns-tcp", "port": 53, "protocol": "TCP" },
         { "name": "metrics", "port": 9153, "protocol": "TCP" },
     ]);
-    let rules = [rule("", &["namespaces", "pods", "services"]), rule("discovery.k8s.io", &["endpointslices"])];
+    let rules = [
+        rule("", &["namespaces", "pods", "services"]),
+        rule("discovery.k8s.io", &["endpointslices"]),
+    ];
     let subject = json!({ "kind": "ServiceAccount", "name": "coredns", "namespace": NAMESPACE });
-    let reader = json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:coredns" });
+    let reader =
+        json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:coredns" });
     vec![
         json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata("coredns") }),
         json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": global, "rules": rules }),
@@ -129,9 +139,17 @@ mod tests {
     #[test]
     fn every_plugin_of_the_corefile_is_built_in() {
         let main = include_str!("../../go/components/coredns/main.go");
-        let words = COREFILE.lines().filter(|line| line.starts_with("    ") && !line.starts_with("     "));
-        for word in words.filter_map(|line| line.split_whitespace().next()).filter(|word| *word != "}") {
-            assert!(main.contains(&format!("\"{word}\"")), "{word} is no directive of the program");
+        let words = COREFILE
+            .lines()
+            .filter(|line| line.starts_with("    ") && !line.starts_with("     "));
+        for word in words
+            .filter_map(|line| line.split_whitespace().next())
+            .filter(|word| *word != "}")
+        {
+            assert!(
+                main.contains(&format!("\"{word}\"")),
+                "{word} is no directive of the program"
+            );
         }
     }
 }

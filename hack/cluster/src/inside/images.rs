@@ -10,15 +10,27 @@ use tokio::process::Command;
 
 use super::boot::Steps;
 use super::cluster::INTERVAL;
+use super::dns;
 use crate::config::Layout;
 use crate::image::{self, Archive};
 
-/// Imports what the caller asked for, and the image without which no pod starts.
+/// Imports the box's own images, one of which every pod needs, and those that the caller asked for.
 pub(crate) async fn import_first(layout: &Layout, steps: &Steps) -> Result<()> {
-    let pause = layout.scratch().join("pause.tar");
-    let archive = Archive { references: vec![image::PAUSE.into()], program: layout.pause.clone(), ..Archive::default() };
-    archive.write(&pause).context("cannot make the pause image")?;
-    import(layout, &pause).await?;
+    let pause = Archive {
+        references: vec![image::PAUSE.into()],
+        program: layout.pause.clone(),
+        ..Archive::default()
+    };
+    let dns = layout.coredns.clone().map(dns::archive);
+    for (name, archive) in [("pause.tar", Some(pause)), ("coredns.tar", dns)] {
+        let Some(archive) = archive else { continue };
+        let path = layout.scratch().join(name);
+        let file = path.clone();
+        let written = tokio::task::spawn_blocking(move || archive.write(&file)).await?;
+        written.with_context(|| format!("cannot make the image {name}"))?;
+        import(layout, &path).await?;
+        std::fs::remove_file(path)?;
+    }
     for archive in &layout.options.archives {
         import(layout, archive).await?;
         steps.tell("images", &format!("{} is imported", archive.display()))?;
@@ -27,7 +39,7 @@ pub(crate) async fn import_first(layout: &Layout, steps: &Steps) -> Result<()> {
 }
 
 /// Imports an archive into every node.
-pub(crate) async fn import(layout: &Layout, archive: &Path) -> Result<()> {
+async fn import(layout: &Layout, archive: &Path) -> Result<()> {
     for node in layout.nodes() {
         let socket = layout.containerd_socket(node);
         while !socket.exists() {

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::{WaitStatus, wait};
-use nix::unistd::{Pid, sethostname};
+use nix::unistd::{Pid, sethostname, setsid};
 
 use super::mounts;
 use crate::config::Layout;
@@ -21,11 +21,23 @@ use crate::progress::{Event, Progress, tell};
 pub(crate) fn init(dir: &Path) -> Result<ExitCode> {
     set_pdeathsig(Signal::SIGKILL)?;
     // Had the parent ended before the line above, nobody would read this, and the write would fail.
-    tell(&Event::Progress(Progress::new("box", "namespaces made", Duration::ZERO)))?;
+    tell(&Event::Progress(Progress::new(
+        "box",
+        "namespaces made",
+        Duration::ZERO,
+    )))?;
+    // The parent blocks signals, to read them one by one; children inherit that, down to the pods.
+    SigSet::empty().thread_set_mask()?;
+    // What a terminal sends to the one who started the box is not for what runs in it.
+    setsid()?;
     let layout = read_layout(dir)?;
     mounts::arrange(&layout)?;
     sethostname(format!("silverback-{}", layout.name))?;
-    let boot = Command::new(&layout.launcher).arg("boot").arg(dir).spawn().context("cannot start the cluster")?;
+    let boot = Command::new(&layout.launcher)
+        .arg("boot")
+        .arg(dir)
+        .spawn()
+        .context("cannot start the cluster")?;
     reap_until(Pid::from_raw(i32::try_from(boot.id())?))
 }
 
@@ -39,7 +51,9 @@ fn reap_until(last: Pid) -> Result<ExitCode> {
     loop {
         match wait().context("process 1 has lost its child")? {
             WaitStatus::Exited(pid, code) if pid == last => return Ok(ExitCode::from(u8::try_from(code)?)),
-            WaitStatus::Signaled(pid, signal, _) if pid == last => bail!("the cluster's process ended by {signal}"),
+            WaitStatus::Signaled(pid, signal, _) if pid == last => {
+                bail!("the cluster's process ended by {signal}")
+            }
             _ => {}
         }
     }

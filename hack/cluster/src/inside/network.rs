@@ -23,9 +23,16 @@ pub(crate) fn arrange(layout: &Layout) -> Result<()> {
     ip(&[], &(bridge(1) + "route add default dev cni0\n"))?;
     sysctls(layout, 1)?;
     if layout.options.nodes > 1 {
-        ip(&[], "netns add node-2\nlink add node-2 type veth peer name node-1 netns node-2\n")?;
+        ip(
+            &[],
+            "netns add node-2\nlink add node-2 type veth peer name node-1 netns node-2\n",
+        )?;
         ip(&[], &cable(1, 2))?;
-        let default = format!("route add default via {} dev node-1 src {}\n", address::cable(1), address::node(2));
+        let default = format!(
+            "route add default via {} dev node-1 src {}\n",
+            address::node(1),
+            address::node(2)
+        );
         ip(&["-netns", "node-2"], &(bridge(2) + &cable(2, 1) + &default))?;
         sysctls(layout, 2)?;
     }
@@ -43,13 +50,14 @@ fn bridge(node: u8) -> String {
 }
 
 /// The commands that join a node to its neighbour.
+///
+/// The cable has the nodes' own addresses, so that what kube-proxy masquerades comes from a node too.
 fn cable(node: u8, neighbour: u8) -> String {
-    let device = address::node_name(neighbour);
-    let (own, far) = (address::cable(node), address::cable(neighbour));
-    let (pods, source) = (address::pods_of(neighbour), address::node(node));
+    let (device, pods) = (address::node_name(neighbour), address::pods_of(neighbour));
+    let (own, far) = (address::node(node), address::node(neighbour));
     format!(
-        "address add {own}/30 dev {device}\nlink set {device} up\n\
-         route add {pods} via {far} dev {device} src {source}\n"
+        "address add {own}/32 dev {device}\nlink set {device} up\n\
+         route add {far}/32 dev {device} src {own}\nroute add {pods} via {far} dev {device} src {own}\n"
     )
 }
 
@@ -62,10 +70,17 @@ fn ip(options: &[&str], commands: &str) -> Result<()> {
         .stderr(Stdio::piped())
         .spawn()
         .context("cannot run ip")?;
-    child.stdin.take().context("ip reads commands")?.write_all(commands.as_bytes())?;
+    child
+        .stdin
+        .take()
+        .context("ip reads commands")?
+        .write_all(commands.as_bytes())?;
     let said = child.wait_with_output()?;
     if !said.status.success() {
-        bail!("ip failed: {}; commands:\n{commands}", String::from_utf8_lossy(&said.stderr).trim());
+        bail!(
+            "ip failed: {}; commands:\n{commands}",
+            String::from_utf8_lossy(&said.stderr).trim()
+        );
     }
     Ok(())
 }
@@ -75,7 +90,10 @@ fn ensure_bridge_filter() -> Result<()> {
     if !file.exists() {
         let _absent_is_told_below = Command::new("modprobe").arg("br_netfilter").output();
     }
-    ensure!(file.exists(), "the kernel has no br_netfilter (CONFIG_BRIDGE_NETFILTER), which Services between pods need");
+    ensure!(
+        file.exists(),
+        "the kernel has no br_netfilter (CONFIG_BRIDGE_NETFILTER), which Services between pods need"
+    );
     Ok(())
 }
 
@@ -87,10 +105,19 @@ fn sysctls(layout: &Layout, node: u8) -> Result<()> {
             fs::write(Path::new("/proc/sys").join(name), "1").with_context(|| format!("cannot set {name}"))
         });
     };
-    let script = settings.map(|name| format!("echo 1 > /proc/sys/{name}")).join("\n");
+    let script = settings
+        .map(|name| format!("echo 1 > /proc/sys/{name}"))
+        .join("\n");
     let mut command = Command::new(&layout.launcher);
-    command.args(["exec", "--net"]).arg(netns).args(["--", "sh", "-ec", &script]);
-    ensure!(command.status()?.success(), "cannot set the sysctls of {}", address::node_name(node));
+    command
+        .args(["exec", "--net"])
+        .arg(netns)
+        .args(["--", "sh", "-ec", &script]);
+    ensure!(
+        command.status()?.success(),
+        "cannot set the sysctls of {}",
+        address::node_name(node)
+    );
     Ok(())
 }
 
@@ -102,8 +129,9 @@ mod tests {
     fn each_end_of_the_cable_leads_to_the_other() {
         assert_eq!(
             cable(2, 1),
-            "address add 10.89.0.2/30 dev node-1\nlink set node-1 up\n\
-             route add 10.88.0.0/24 via 10.89.0.1 dev node-1 src 10.88.1.1\n"
+            "address add 10.88.1.1/32 dev node-1\nlink set node-1 up\n\
+             route add 10.88.0.1/32 dev node-1 src 10.88.1.1\n\
+             route add 10.88.0.0/24 via 10.88.0.1 dev node-1 src 10.88.1.1\n"
         );
     }
 }

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, SanType,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -38,9 +38,17 @@ pub(crate) fn make(dir: &Path, nodes: std::ops::RangeInclusive<u8>) -> Result<Au
     authority.server("apiserver", "kube-apiserver", &api_names())?;
     for node in nodes {
         let user = format!("system:node:{}", address::node_name(node));
-        authority.server(&format!("kubelet-{node}"), &user, &[address::node_name(node), address::node(node).to_string()])?;
+        authority.server(
+            &format!("kubelet-{node}"),
+            &user,
+            &[address::node_name(node), address::node(node).to_string()],
+        )?;
     }
-    authority.client_files("apiserver-kubelet", "kube-apiserver-kubelet-client", Some("system:masters"))?;
+    authority.client_files(
+        "apiserver-kubelet",
+        "kube-apiserver-kubelet-client",
+        Some("system:masters"),
+    )?;
     let front = Authority::new(dir, "front-proxy-ca", "box-front-proxy")?;
     front.client_files("front-proxy-client", "front-proxy-client", None)?;
 
@@ -52,9 +60,19 @@ pub(crate) fn make(dir: &Path, nodes: std::ops::RangeInclusive<u8>) -> Result<Au
 
 /// The names under which the API server is called, inside and outside.
 fn api_names() -> Vec<String> {
-    let hosts = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
+    let hosts = [
+        "localhost",
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+    ];
     let addresses = [Ipv4Addr::LOCALHOST, address::node(1), address::KUBERNETES];
-    hosts.iter().map(ToString::to_string).chain(addresses.iter().map(ToString::to_string)).collect()
+    hosts
+        .iter()
+        .map(ToString::to_string)
+        .chain(addresses.iter().map(ToString::to_string))
+        .collect()
 }
 
 impl Authority {
@@ -64,8 +82,19 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?.pem();
-        save(dir, file, &Identity { certificate: certificate.clone(), key: key.serialize_pem() })?;
-        Ok(Self { dir: dir.to_owned(), issuer: Issuer::new(params, key), certificate })
+        save(
+            dir,
+            file,
+            &Identity {
+                certificate: certificate.clone(),
+                key: key.serialize_pem(),
+            },
+        )?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            issuer: Issuer::new(params, key),
+            certificate,
+        })
     }
 
     /// A client's identity; Kubernetes takes the user from the common name, the group from the organization.
@@ -95,7 +124,10 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?.pem();
-        Ok(Identity { certificate, key: key.serialize_pem() })
+        Ok(Identity {
+            certificate,
+            key: key.serialize_pem(),
+        })
     }
 }
 
@@ -104,7 +136,9 @@ fn params(name: &str, organization: Option<&str>) -> CertificateParams {
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
     if let Some(organization) = organization {
-        params.distinguished_name.push(DnType::OrganizationName, organization);
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, organization);
     }
     // A day of slack, for a clock that is set while the box runs.
     let now = OffsetDateTime::now_utc();
@@ -115,7 +149,8 @@ fn params(name: &str, organization: Option<&str>) -> CertificateParams {
 
 fn save(dir: &Path, file: &str, identity: &Identity) -> Result<()> {
     fs::write(dir.join(format!("{file}.crt")), &identity.certificate)?;
-    fs::write(dir.join(format!("{file}.key")), &identity.key).with_context(|| format!("cannot write {file}.key"))
+    fs::write(dir.join(format!("{file}.key")), &identity.key)
+        .with_context(|| format!("cannot write {file}.key"))
 }
 
 #[cfg(test)]
@@ -128,8 +163,19 @@ mod tests {
         let (_, pem) = parse_x509_pem(pem.as_bytes()).unwrap();
         let certificate = pem.parse_x509().unwrap();
         let names = certificate.subject_alternative_name().unwrap();
-        let names = names.map(|names| names.value.general_names.iter().map(ToString::to_string).collect());
-        (certificate.subject().to_string(), certificate.issuer().to_string(), names.unwrap_or_default())
+        let names = names.map(|names| {
+            names
+                .value
+                .general_names
+                .iter()
+                .map(ToString::to_string)
+                .collect()
+        });
+        (
+            certificate.subject().to_string(),
+            certificate.issuer().to_string(),
+            names.unwrap_or_default(),
+        )
     }
 
     #[test]
@@ -137,11 +183,18 @@ mod tests {
         let layout = crate::config::sample();
         let dir = tempfile::tempdir().unwrap();
         make(dir.path(), layout.nodes()).unwrap();
-        let lines = [crate::config::apiserver(&layout), crate::config::controllers(&layout)];
+        let lines = [
+            crate::config::apiserver(&layout),
+            crate::config::controllers(&layout),
+        ];
         let pki = layout.data().join("pki");
         for argument in lines.iter().flat_map(|line| &line.arguments) {
-            let Some((_, value)) = argument.to_str().unwrap().split_once('=') else { continue };
-            let Ok(file) = Path::new(value).strip_prefix(&pki) else { continue };
+            let Some((_, value)) = argument.to_str().unwrap().split_once('=') else {
+                continue;
+            };
+            let Ok(file) = Path::new(value).strip_prefix(&pki) else {
+                continue;
+            };
             // `--cert-dir` names directories that the components make themselves.
             if file.extension().is_some() {
                 assert!(dir.path().join(file).is_file(), "{argument:?}");
@@ -156,8 +209,17 @@ mod tests {
         make(dir.path(), 1..=1).unwrap();
         let (_, issuer, names) = read(&fs::read_to_string(dir.path().join("apiserver.crt")).unwrap());
         assert_eq!(issuer, "CN=box");
-        for name in ["localhost", "kubernetes.default.svc", "127.0.0.1", "10.88.0.1", "10.96.0.1"] {
-            assert!(names.iter().any(|one| one.ends_with(&format!("({name})"))), "{name} is not in {names:?}");
+        for name in [
+            "localhost",
+            "kubernetes.default.svc",
+            "127.0.0.1",
+            "10.88.0.1",
+            "10.96.0.1",
+        ] {
+            assert!(
+                names.iter().any(|one| one.ends_with(&format!("({name})"))),
+                "{name} is not in {names:?}"
+            );
         }
     }
 
@@ -167,6 +229,9 @@ mod tests {
         let authority = make(dir.path(), 1..=1).unwrap();
         let admin = authority.client("admin", Some("system:masters")).unwrap();
         let (subject, issuer, _) = read(&admin.certificate);
-        assert_eq!((subject.as_str(), issuer.as_str()), ("CN=admin, O=system:masters", "CN=box"));
+        assert_eq!(
+            (subject.as_str(), issuer.as_str()),
+            ("CN=admin, O=system:masters", "CN=box")
+        );
     }
 }

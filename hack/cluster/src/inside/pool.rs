@@ -14,10 +14,24 @@ pub(crate) struct Pool(BTreeMap<Ipv4Addr, String>);
 impl Pool {
     /// The address of a Service: the one it has, the one it wishes for, or the first that is free.
     /// Nothing when none is left.
-    pub(crate) fn take(&mut self, uid: &str, has: Option<Ipv4Addr>, wish: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
-        let held = self.0.iter().find(|(_, owner)| *owner == uid).map(|(address, _)| *address);
-        let free = |address: &Ipv4Addr| is_ours(*address) && self.0.get(address).is_none_or(|owner| owner == uid);
-        let chosen = wish.filter(free).or(held).or(has.filter(free)).or_else(|| every().find(free))?;
+    pub(crate) fn take(
+        &mut self,
+        uid: &str,
+        has: Option<Ipv4Addr>,
+        wish: Option<Ipv4Addr>,
+    ) -> Option<Ipv4Addr> {
+        let held = self
+            .0
+            .iter()
+            .find(|(_, owner)| *owner == uid)
+            .map(|(address, _)| *address);
+        let free =
+            |address: &Ipv4Addr| is_ours(*address) && self.0.get(address).is_none_or(|owner| owner == uid);
+        let chosen = wish
+            .filter(free)
+            .or(held)
+            .or(has.filter(free))
+            .or_else(|| every().find(free))?;
         self.release(uid);
         self.0.insert(chosen, uid.to_owned());
         Some(chosen)

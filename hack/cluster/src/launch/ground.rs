@@ -35,18 +35,40 @@ pub(super) fn provide(options: &Options, progress: &mut dyn FnMut(Progress)) -> 
     let launcher = std::env::current_exe()?;
     let pause = launcher.with_file_name("pause");
     if !pause.is_file() {
-        bail!("no program `pause` beside {}: build both with `cargo build -p cluster --bins`", launcher.display());
+        bail!(
+            "no program `pause` beside {}: build both with `cargo build -p cluster --bins`",
+            launcher.display()
+        );
     }
     let kubernetes = toolchain::ensure(Component::Kubernetes, progress)?.join("kubernetes");
     let runtime = toolchain::ensure(Component::Node, progress)?;
-    let coredns = if options.dns { Some(toolchain::ensure(Component::CoreDns, progress)?.join("coredns")) } else { None };
-    Ok(Programs { kubernetes, runtime, coredns, pause, launcher })
+    let coredns = if options.dns {
+        Some(toolchain::ensure(Component::CoreDns, progress)?.join("coredns"))
+    } else {
+        None
+    };
+    Ok(Programs {
+        kubernetes,
+        runtime,
+        coredns,
+        pause,
+        launcher,
+    })
 }
 
 /// The layout of a box, written where its own processes read it.
-pub(super) fn lay_out(state: &State, options: &Options, programs: &Programs, api_port: u16) -> Result<Layout> {
+pub(super) fn lay_out(
+    state: &State,
+    options: &Options,
+    programs: &Programs,
+    api_port: u16,
+) -> Result<Layout> {
     let mut options = options.clone();
-    options.archives = options.archives.iter().map(|path| visible(path)).collect::<Result<_>>()?;
+    options.archives = options
+        .archives
+        .iter()
+        .map(|path| visible(path))
+        .collect::<Result<_>>()?;
     let layout = Layout {
         name: state.name.clone(),
         options,
@@ -64,9 +86,14 @@ pub(super) fn lay_out(state: &State, options: &Options, programs: &Programs, api
 
 /// The path of a file as the box sees it.
 fn visible(path: &Path) -> Result<PathBuf> {
-    let whole = path.canonicalize().with_context(|| format!("no file {}", path.display()))?;
+    let whole = path
+        .canonicalize()
+        .with_context(|| format!("no file {}", path.display()))?;
     if whole.starts_with("/run") || whole.starts_with("/var/log") {
-        bail!("{} is not seen in a box, which has a /run and a /var/log of its own", whole.display());
+        bail!(
+            "{} is not seen in a box, which has a /run and a /var/log of its own",
+            whole.display()
+        );
     }
     Ok(whole)
 }

@@ -5,7 +5,7 @@
 //! after itself. It holds no thread or file that a box could outlive.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, IsTerminal, Read};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -16,14 +16,14 @@ use std::thread;
 use anyhow::{Context, Result, bail};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
-use nix::unistd::{Pid, getpgrp, setsid};
+use nix::unistd::{Pid, getpgrp, getpid, setsid};
 
 use super::ground::{self, Programs};
 use crate::config::Layout;
 use crate::options::{Images, Options};
 use crate::progress::{Event, Progress, tell};
 use crate::state::{self, State};
-use crate::{address, cgroup, egress};
+use crate::{address, cgroup, egress, packages};
 
 /// What may happen to a box.
 enum Happening {
@@ -53,22 +53,27 @@ impl Teller {
 
 /// Runs a box from its beginning to its end.
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
-    // A terminal's Ctrl-C is for the parent, whose end ends the box. A session leader stays what it is.
-    let _already_a_leader = setsid();
+    // A parent that holds the other end of standard input may clean up before it ends, and with it the
+    // box; a terminal's Ctrl-C is for that parent alone. A session leader stays what it is.
+    if !std::io::stdin().is_terminal() {
+        let _already_a_leader = setsid();
+    }
     let (sender, happenings) = mpsc::channel();
     let teller = Teller(sender);
     watch_for_the_end(&teller)?;
     let programs = provide(options, &teller, &happenings)?;
-    let Some(programs) = programs else { return Ok(ExitCode::SUCCESS) };
+    let Some(programs) = programs else {
+        return Ok(ExitCode::SUCCESS);
+    };
 
     let state = State::create(&state::root(), options.name.as_deref())?;
     let outcome = live(&state, options, &programs, (&teller, &happenings));
     let kept = keep_logs(&state, outcome.is_err());
-    state.remove()?;
-    match (outcome, kept?) {
-        (Ok(()), _) => Ok(ExitCode::SUCCESS),
-        (Err(error), Some(kept)) => Err(error.context(format!("logs are kept in {}", kept.display()))),
-        (Err(error), None) => Err(error),
+    let removed = state.remove();
+    match (outcome, kept) {
+        (Err(error), Ok(Some(kept))) => Err(error.context(format!("logs are kept in {}", kept.display()))),
+        (Err(error), _) => Err(error),
+        (Ok(()), kept) => kept.and(removed).map(|()| ExitCode::SUCCESS),
     }
 }
 
@@ -94,9 +99,14 @@ fn provide(options: &Options, teller: &Teller, happenings: &Receiver<Happening>)
         let mut say = |step: Progress| drop(tell(&Event::Progress(step)));
         teller.tell(Happening::Provided(ground::provide(&options, &mut say)));
     });
-    if let Happening::Provided(programs) = happenings.recv()? { programs.map(Some) } else {
-        // A compiler may be at work; it is in this process's group. The signal is blocked here.
-        killpg(getpgrp(), Signal::SIGTERM)?;
+    if let Happening::Provided(programs) = happenings.recv()? {
+        programs.map(Some)
+    } else {
+        // A compiler may be at work, in this process's group, and has inherited that other signals are
+        // blocked. There is nothing to clean up yet, so this process may end with it.
+        if getpgrp() == getpid() {
+            killpg(getpgrp(), Signal::SIGKILL)?;
+        }
         Ok(None)
     }
 }
@@ -154,6 +164,7 @@ fn relay(event: Event, init: Option<Pid>) -> Result<()> {
     let event = match event {
         Event::Ready(mut facts) => {
             facts.pid = init.context("process 1 told before it ran")?.as_raw();
+            facts.keeper = std::process::id();
             state::write(&facts)?;
             Event::Ready(facts)
         }
@@ -176,11 +187,15 @@ fn hold(layout: &Layout, listener: OwnedFd, teller: &Teller) -> Result<()> {
         | CloneFlags::CLONE_NEWIPC;
     unshare(all).context("cannot make namespaces: the box needs root and CAP_SYS_ADMIN")?;
     if layout.options.images == Images::Real {
-        teller.tell(Happening::WayAsked(TcpListener::bind(("0.0.0.0", address::EGRESS_PORT))?));
+        teller.tell(Happening::WayAsked(TcpListener::bind((
+            "0.0.0.0",
+            address::EGRESS_PORT,
+        ))?));
     }
     let mut init = Command::new(&layout.launcher)
         .arg("init")
         .arg(&layout.dir)
+        .env("PATH", packages::path())
         .stdin(Stdio::from(listener))
         .stdout(Stdio::piped())
         .stderr(Stdio::from(fs::File::create(layout.logs().join("box.log"))?))
@@ -198,7 +213,9 @@ fn listen(init: &mut Child, teller: &Teller) -> Result<()> {
     for line in BufReader::new(output).lines() {
         let line = line?;
         let event = serde_json::from_str(&line).with_context(|| format!("process 1 told {line:?}"));
-        let event = event.unwrap_or_else(|error| Event::Failed { reason: format!("{error:#}") });
+        let event = event.unwrap_or_else(|error| Event::Failed {
+            reason: format!("{error:#}"),
+        });
         teller.tell(Happening::Told(event));
     }
     Ok(())

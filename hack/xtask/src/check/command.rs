@@ -14,51 +14,32 @@ const LAST_WORDS: usize = 60;
 
 /// Runs cargo in `root`: the same cargo that runs this program.
 pub fn cargo(root: &Path, arguments: &[&str]) -> anyhow::Result<Findings> {
-    Ok(findings(&output(
-        Command::new(program()).args(arguments).current_dir(root),
-    )?))
+    Ok(findings(&output(Command::new(program()).args(arguments).current_dir(root))?))
 }
 
 /// What cargo prints on standard output; an error when it fails.
 pub fn cargo_output(root: &Path, arguments: &[&str]) -> anyhow::Result<String> {
     let output = output(Command::new(program()).args(arguments).current_dir(root))?;
-    anyhow::ensure!(
-        output.status.success(),
-        "cargo {}: {}",
-        arguments.join(" "),
-        last_words(&output)
-    );
+    anyhow::ensure!(output.status.success(), "cargo {}: {}", arguments.join(" "), last_words(&output));
     Ok(String::from_utf8(output.stdout)?)
 }
 
 /// Runs a program to its end.
 pub fn output(command: &mut Command) -> anyhow::Result<Output> {
     let name = command.get_program().to_os_string();
-    command
-        .output()
-        .with_context(|| format!("cannot run {}", name.display()))
+    command.output().with_context(|| format!("cannot run {}", name.display()))
 }
 
 /// Nothing wrong when the program succeeded, else its last words.
 pub fn findings(output: &Output) -> Findings {
-    if output.status.success() {
-        Findings::default()
-    } else {
-        Findings::wrong(last_words(output))
-    }
+    if output.status.success() { Findings::default() } else { Findings::wrong(last_words(output)) }
 }
 
 fn last_words(output: &Output) -> String {
-    let text = [output.stdout.as_slice(), output.stderr.as_slice()]
-        .map(String::from_utf8_lossy)
-        .concat();
+    let text = [output.stdout.as_slice(), output.stderr.as_slice()].map(String::from_utf8_lossy).concat();
     let lines: Vec<_> = text.lines().collect();
     let from = lines.len().saturating_sub(LAST_WORDS);
-    let cut = if from == 0 {
-        String::new()
-    } else {
-        format!("… {from} lines before\n")
-    };
+    let cut = if from == 0 { String::new() } else { format!("… {from} lines before\n") };
     format!("{cut}{}", lines.get(from..).unwrap_or_default().join("\n"))
 }
 

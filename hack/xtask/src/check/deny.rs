@@ -26,23 +26,14 @@ pub fn check(root: &Path) -> anyhow::Result<Findings> {
     if reachable() {
         found.wrong.extend(run(&program, root, &["advisories"])?.wrong);
     } else {
-        found.notes.push(format!(
-            "advisories were not checked: {ADVISORIES} cannot be reached"
-        ));
+        found.notes.push(format!("advisories were not checked: {ADVISORIES} cannot be reached"));
     }
     Ok(found)
 }
 
 fn run(program: &Path, root: &Path, checks: &[&str]) -> anyhow::Result<Findings> {
     let mut command = Command::new(program);
-    command.args([
-        "--workspace",
-        "--locked",
-        "--log-level",
-        "error",
-        "check",
-        "--hide-inclusion-graph",
-    ]);
+    command.args(["--workspace", "--locked", "--log-level", "error", "check", "--hide-inclusion-graph"]);
     Ok(findings(&output(command.args(checks).current_dir(root))?))
 }
 
@@ -51,39 +42,20 @@ fn program() -> anyhow::Result<PathBuf> {
     let folder = cache()?.join("tools").join(format!("cargo-deny-{VERSION}"));
     let program = folder.join("bin/cargo-deny");
     if !program.is_file() {
-        eprintln!(
-            "building cargo-deny {VERSION}, once, into {}: this takes some minutes",
-            folder.display()
-        );
+        eprintln!("building cargo-deny {VERSION}, once, into {}: this takes some minutes", folder.display());
         let mut install = Command::new("cargo");
         install
-            .args([
-                "install",
-                "--locked",
-                "--quiet",
-                "cargo-deny",
-                "--version",
-                VERSION,
-                "--root",
-            ])
+            .args(["install", "--locked", "--quiet", "cargo-deny", "--version", VERSION, "--root"])
             .arg(&folder);
         // From the root folder, so that no configuration of a project applies to it.
         let built = findings(&output(install.current_dir("/"))?);
-        anyhow::ensure!(
-            built.wrong.is_empty(),
-            "cargo-deny cannot be built:\n{}",
-            built.wrong.join("\n")
-        );
+        anyhow::ensure!(built.wrong.is_empty(), "cargo-deny cannot be built:\n{}", built.wrong.join("\n"));
     }
     Ok(program)
 }
 
 fn cache() -> anyhow::Result<PathBuf> {
-    let set = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("SILVERBACK_CACHE")
         .or_else(|| set("XDG_CACHE_HOME").map(|folder| folder.join("silverback")))
         .or_else(|| set("HOME").map(|folder| folder.join(".cache/silverback")))
@@ -93,11 +65,8 @@ fn cache() -> anyhow::Result<PathBuf> {
 /// Whether git gets an answer soon. cargo-deny itself would try for minutes.
 fn reachable() -> bool {
     let mut git = Command::new("git");
-    git.args(["ls-remote", "--exit-code", ADVISORIES, "HEAD"])
-        .env("GIT_TERMINAL_PROMPT", "0");
-    git.stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    git.args(["ls-remote", "--exit-code", ADVISORIES, "HEAD"]).env("GIT_TERMINAL_PROMPT", "0");
+    git.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     answers(&mut git, PATIENCE)
 }
 
@@ -130,10 +99,7 @@ mod tests {
         assert!(!answers(&mut Command::new("false"), PATIENCE));
         assert!(!answers(&mut Command::new("/no/such/program"), PATIENCE));
         let begin = Instant::now();
-        assert!(!answers(
-            Command::new("sleep").arg("60"),
-            Duration::from_millis(100)
-        ));
+        assert!(!answers(Command::new("sleep").arg("60"), Duration::from_millis(100)));
         assert!(begin.elapsed() < Duration::from_secs(30));
     }
 }

@@ -14,16 +14,8 @@ use super::command::cargo_output;
 /// The product's crates, and those of ours that each may use. Crates that are not here, such as test
 /// suites and developer tools, may use all of these, and none of these may use them.
 const ARROWS: &[(&str, &[&str])] = &[
-    (
-        "operator",
-        &[
-            "archive", "certs", "control", "crds", "kong", "plan", "rollout", "runtime", "webhooks",
-        ],
-    ),
-    (
-        "control",
-        &["archive", "certs", "crds", "kong", "plan", "rollout", "runtime"],
-    ),
+    ("operator", &["archive", "certs", "control", "crds", "kong", "plan", "rollout", "runtime", "webhooks"]),
+    ("control", &["archive", "certs", "crds", "kong", "plan", "rollout", "runtime"]),
     ("webhooks", &["crds", "plan"]),
     ("kong", &["archive", "rollout"]),
     ("plan", &["crds", "rollout"]),
@@ -38,16 +30,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &["archive", "certs", "crds", "plan", "rollout"];
 
 /// What gives a crate a runtime, a network or a client, by the names of its dependencies.
-const IMPURE: &[&str] = &[
-    "async-std",
-    "hyper",
-    "kube-client",
-    "kube-runtime",
-    "mio",
-    "reqwest",
-    "smol",
-    "tokio",
-];
+const IMPURE: &[&str] =
+    &["async-std", "hyper", "kube-client", "kube-runtime", "mio", "reqwest", "smol", "tokio"];
 
 #[derive(Deserialize)]
 struct Metadata {
@@ -69,10 +53,7 @@ struct Dependency {
 
 /// Asks cargo, and compares.
 pub fn check(root: &Path) -> anyhow::Result<Findings> {
-    let text = cargo_output(
-        root,
-        &["metadata", "--format-version", "1", "--no-deps", "--locked"],
-    )?;
+    let text = cargo_output(root, &["metadata", "--format-version", "1", "--no-deps", "--locked"])?;
     let metadata: Metadata = serde_json::from_str(&text)?;
     let graph = graph(&metadata);
     let mut wrong = arrows(&graph);
@@ -92,32 +73,18 @@ pub fn check(root: &Path) -> anyhow::Result<Findings> {
         ];
         wrong.extend(purity(pure, &cargo_output(root, &tree)?));
     }
-    Ok(Findings {
-        wrong,
-        notes: Vec::new(),
-    })
+    Ok(Findings { wrong, notes: Vec::new() })
 }
 
 /// Each crate of the workspace with the crates of the workspace that it uses outside tests.
 fn graph(metadata: &Metadata) -> BTreeMap<&str, BTreeSet<&str>> {
-    let ours: BTreeSet<_> = metadata
-        .packages
-        .iter()
-        .map(|package| package.name.as_str())
-        .collect();
+    let ours: BTreeSet<_> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
     let needs = |package: &'_ Package, name: &str| {
-        let mut of_name = package
-            .dependencies
-            .iter()
-            .filter(|dependency| dependency.name == name);
+        let mut of_name = package.dependencies.iter().filter(|dependency| dependency.name == name);
         of_name.any(|dependency| dependency.kind.as_deref() != Some("dev"))
     };
     let row = |package| ours.iter().copied().filter(|name| needs(package, name)).collect();
-    metadata
-        .packages
-        .iter()
-        .map(|package| (package.name.as_str(), row(package)))
-        .collect()
+    metadata.packages.iter().map(|package| (package.name.as_str(), row(package))).collect()
 }
 
 fn arrows(graph: &BTreeMap<&str, BTreeSet<&str>>) -> Vec<String> {
@@ -132,14 +99,9 @@ fn arrows(graph: &BTreeMap<&str, BTreeSet<&str>>) -> Vec<String> {
 }
 
 fn purity(name: &str, tree: &str) -> Vec<String> {
-    let found: BTreeSet<_> = tree
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .collect();
+    let found: BTreeSet<_> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
     let impure = IMPURE.iter().filter(|impure| found.contains(**impure));
-    impure
-        .map(|impure| format!("{name} must stay pure, but {impure} is in its tree"))
-        .collect()
+    impure.map(|impure| format!("{name} must stay pure, but {impure} is in its tree")).collect()
 }
 
 #[cfg(test)]
@@ -151,47 +113,29 @@ mod tests {
             name: (*name).to_owned(),
             kind: kind.map(str::to_owned),
         };
-        Package {
-            name: name.to_owned(),
-            dependencies: uses.iter().map(dependency).collect(),
-        }
+        Package { name: name.to_owned(), dependencies: uses.iter().map(dependency).collect() }
     }
 
     #[test]
     fn arrows_that_point_the_wrong_way_are_found() {
         let packages = vec![
             package("crds", &[("serde", None), ("runtime", None)]),
-            package(
-                "plan",
-                &[("crds", None), ("rollout", None), ("cluster", Some("dev"))],
-            ),
+            package("plan", &[("crds", None), ("rollout", None), ("cluster", Some("dev"))]),
             package("runtime", &[("crds", None), ("cluster", Some("build"))]),
             package("rollout", &[]),
             package("cluster", &[]),
             package("tests", &[("cluster", None), ("control", None)]),
         ];
         let found = arrows(&graph(&Metadata { packages }));
-        assert_eq!(
-            found,
-            [
-                "crds must not depend on runtime",
-                "runtime must not depend on cluster"
-            ]
-        );
+        assert_eq!(found, ["crds must not depend on runtime", "runtime must not depend on cluster"]);
     }
 
     #[test]
     fn runtimes_in_pure_trees_are_found() {
         let tree =
             "plan v0.1.0 (/src/plan)\nserde v1.0.0\ntokio-util v0.7.0\ntokio v1.0.0\nkube-core v4.2.0 (*)\n";
-        assert_eq!(
-            purity("plan", tree),
-            ["plan must stay pure, but tokio is in its tree"]
-        );
-        assert_eq!(
-            purity("crds", "crds v0.1.0\nkube v4.2.0\nkube-core v4.2.0\n"),
-            Vec::<String>::new()
-        );
+        assert_eq!(purity("plan", tree), ["plan must stay pure, but tokio is in its tree"]);
+        assert_eq!(purity("crds", "crds v0.1.0\nkube v4.2.0\nkube-core v4.2.0\n"), Vec::<String>::new());
     }
 
     #[test]
@@ -200,13 +144,8 @@ mod tests {
         assert!(PURE.iter().all(|pure| rooms.contains_key(pure)));
         let mut settled = BTreeSet::new();
         while settled.len() < rooms.len() {
-            let free = rooms
-                .iter()
-                .filter(|(_, uses)| uses.iter().all(|used| settled.contains(used)));
-            let free: Vec<_> = free
-                .map(|(name, _)| *name)
-                .filter(|name| !settled.contains(name))
-                .collect();
+            let free = rooms.iter().filter(|(_, uses)| uses.iter().all(|used| settled.contains(used)));
+            let free: Vec<_> = free.map(|(name, _)| *name).filter(|name| !settled.contains(name)).collect();
             assert!(!free.is_empty(), "a circle among what is not in {settled:?}");
             settled.extend(free);
         }

@@ -61,22 +61,14 @@ pub struct Findings {
 /// Runs the checks and prints a line for each.
 pub fn run(arguments: &Arguments) -> ExitCode {
     let root = tree::root();
-    let chosen = if arguments.only.is_empty() {
-        Name::value_variants()
-    } else {
-        &arguments.only
-    };
+    let chosen = if arguments.only.is_empty() { Name::value_variants() } else { &arguments.only };
     let mut failed = 0;
     for name in chosen {
         let found = one(*name, &root).unwrap_or_else(|error| Findings::wrong(format!("{error:#}")));
         failed += usize::from(!found.wrong.is_empty());
         println!("{}", report(*name, &found));
     }
-    if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn one(name: Name, root: &Path) -> anyhow::Result<Findings> {
@@ -84,23 +76,11 @@ fn one(name: Name, root: &Path) -> anyhow::Result<Findings> {
         Name::Fmt => command::cargo(root, &["fmt", "--all", "--", "--check", "-l"]),
         Name::Clippy => command::cargo(
             root,
-            &[
-                "clippy",
-                "--quiet",
-                "--workspace",
-                "--all-targets",
-                "--locked",
-                "--",
-                "--deny",
-                "warnings",
-            ],
+            &["clippy", "--quiet", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"],
         ),
         Name::Layers => layers::check(root),
         Name::Sizes => sizes::check(root),
-        Name::Generated => Ok(Findings {
-            wrong: generate::differences(root)?,
-            notes: Vec::new(),
-        }),
+        Name::Generated => Ok(Findings { wrong: generate::differences(root)?, notes: Vec::new() }),
         Name::Deny => deny::check(root),
     }
 }
@@ -111,16 +91,8 @@ fn report(name: Name, found: &Findings) -> String {
     if found.wrong.is_empty() {
         return format!("{word}: ok{}", notes.collect::<String>());
     }
-    let wrong = found
-        .wrong
-        .iter()
-        .map(|wrong| format!("\n  {}", wrong.replace('\n', "\n  ")));
-    format!(
-        "{word}: FAILED; {}{}{}",
-        remedy(name),
-        wrong.collect::<String>(),
-        notes.collect::<String>()
-    )
+    let wrong = found.wrong.iter().map(|wrong| format!("\n  {}", wrong.replace('\n', "\n  ")));
+    format!("{word}: FAILED; {}{}{}", remedy(name), wrong.collect::<String>(), notes.collect::<String>())
 }
 
 fn remedy(name: Name) -> &'static str {
@@ -137,10 +109,7 @@ fn remedy(name: Name) -> &'static str {
 impl Findings {
     /// One thing that is wrong.
     pub fn wrong(text: impl Into<String>) -> Self {
-        Self {
-            wrong: vec![text.into()],
-            notes: Vec::new(),
-        }
+        Self { wrong: vec![text.into()], notes: Vec::new() }
     }
 }
 
@@ -151,10 +120,7 @@ mod tests {
     #[test]
     fn a_report_is_one_line_unless_there_is_more_to_say() {
         assert_eq!(report(Name::Sizes, &Findings::default()), "sizes: ok");
-        let noted = Findings {
-            notes: vec!["n".into()],
-            ..Findings::default()
-        };
+        let noted = Findings { notes: vec!["n".into()], ..Findings::default() };
         assert_eq!(report(Name::Deny, &noted), "deny: ok\n  note: n");
         let failed = report(Name::Fmt, &Findings::wrong("a\nb"));
         assert_eq!(failed, "fmt: FAILED; run `cargo fmt --all`\n  a\n  b");

@@ -27,19 +27,11 @@ pub fn check(root: &Path) -> anyhow::Result<Findings> {
 
 fn judge(findings: &mut Findings, name: &str, text: &str) {
     let lines = text.lines().count();
-    let code = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with("//"))
-        .count();
+    let code = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count();
     if lines > MOST_LINES {
-        findings
-            .wrong
-            .push(format!("{name}: {lines} lines; {MOST_LINES} is the most"));
+        findings.wrong.push(format!("{name}: {lines} lines; {MOST_LINES} is the most"));
     } else if code > GOOD_LINES {
-        findings
-            .notes
-            .push(format!("{name}: {code} lines of code; {GOOD_LINES} is better"));
+        findings.notes.push(format!("{name}: {code} lines of code; {GOOD_LINES} is better"));
     }
     if !text.starts_with("//! ") {
         findings.wrong.push(format!("{name}: does not open with `//!`"));
@@ -64,16 +56,10 @@ mod tests {
         assert_eq!(found(""), Findings::wrong("f.rs: does not open with `//!`"));
         let most = comment.to_owned() + &"// why\n\n".repeat(224);
         assert_eq!(found(&most), Findings::default());
-        assert_eq!(
-            found(&(most + "\n\n")).wrong,
-            ["f.rs: 451 lines; 450 is the most"]
-        );
+        assert_eq!(found(&(most + "\n\n")).wrong, ["f.rs: 451 lines; 450 is the most"]);
         let good = comment.to_owned() + &"a();\n".repeat(300);
         assert_eq!(found(&good), Findings::default());
-        assert_eq!(
-            found(&(good + "a();\n")).notes,
-            ["f.rs: 301 lines of code; 300 is better"]
-        );
+        assert_eq!(found(&(good + "a();\n")).notes, ["f.rs: 301 lines of code; 300 is better"]);
     }
 
     #[test]
@@ -81,9 +67,6 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("a/src")).unwrap();
         fs::write(root.path().join("a/src/lib.rs"), "fn a() {}\n").unwrap();
-        assert_eq!(
-            check(root.path()).unwrap().wrong,
-            ["a/src/lib.rs: does not open with `//!`"]
-        );
+        assert_eq!(check(root.path()).unwrap().wrong, ["a/src/lib.rs: does not open with `//!`"]);
     }
 }

@@ -16,11 +16,7 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 pub fn files() -> anyhow::Result<Vec<File>> {
     let identity = [namespace(), object("v1", "ServiceAccount")];
     let cluster = [
-        with(
-            object(&format!("{RBAC}/v1"), "ClusterRole"),
-            "rules",
-            rules(Scope::Watched),
-        ),
+        with(object(&format!("{RBAC}/v1"), "ClusterRole"), "rules", rules(Scope::Watched)),
         binding("ClusterRoleBinding", "ClusterRole"),
     ];
     let own = [
@@ -29,14 +25,8 @@ pub fn files() -> anyhow::Result<Vec<File>> {
     ];
     Ok(vec![
         File::new("manifests/rbac/identity.yaml", yaml::documents("", &identity)?),
-        File::new(
-            "manifests/rbac/cluster.yaml",
-            yaml::documents(&reasons(Scope::Watched), &cluster)?,
-        ),
-        File::new(
-            "manifests/rbac/own-namespace.yaml",
-            yaml::documents(&reasons(Scope::Own), &own)?,
-        ),
+        File::new("manifests/rbac/cluster.yaml", yaml::documents(&reasons(Scope::Watched), &cluster)?),
+        File::new("manifests/rbac/own-namespace.yaml", yaml::documents(&reasons(Scope::Own), &own)?),
     ])
 }
 
@@ -52,9 +42,7 @@ fn rules(scope: Scope) -> Value {
 
 /// Why each right is there, as a comment.
 fn reasons(scope: Scope) -> String {
-    let lines: Vec<_> = grants(scope)
-        .map(|grant| format!("# {}: {}", grant.resource, grant.why))
-        .collect();
+    let lines: Vec<_> = grants(scope).map(|grant| format!("# {}: {}", grant.resource, grant.why)).collect();
     lines.join("\n") + "\n"
 }
 
@@ -93,15 +81,8 @@ mod tests {
     use super::*;
 
     fn documents(path: &str) -> Vec<Value> {
-        let file = files()
-            .unwrap()
-            .into_iter()
-            .find(|file| file.path.ends_with(path))
-            .unwrap();
-        file.content
-            .split("---\n")
-            .map(|text| serde_saphyr::from_str(text).unwrap())
-            .collect()
+        let file = files().unwrap().into_iter().find(|file| file.path.ends_with(path)).unwrap();
+        file.content.split("---\n").map(|text| serde_saphyr::from_str(text).unwrap()).collect()
     }
 
     #[test]
@@ -127,10 +108,7 @@ mod tests {
             assert_eq!(binding["roleRef"]["kind"], kind);
             assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);
             assert_eq!(binding["subjects"][0]["name"], account["metadata"]["name"]);
-            assert_eq!(
-                binding["subjects"][0]["namespace"],
-                account["metadata"]["namespace"]
-            );
+            assert_eq!(binding["subjects"][0]["namespace"], account["metadata"]["namespace"]);
             assert_eq!(role["metadata"].get("namespace").is_some(), kind == "Role");
         }
     }

@@ -18,34 +18,14 @@ pub fn summary(path: &Path, there: &str, wanted: &str) -> Option<String> {
     let before = common(old.iter(), new.iter());
     let rest = old.len().min(new.len()) - before;
     let after = common(old.iter().rev(), new.iter().rev()).min(rest);
-    let gone = old
-        .iter()
-        .take(old.len() - after)
-        .skip(before)
-        .map(|line| format!("-{line}"));
-    let come = new
-        .iter()
-        .take(new.len() - after)
-        .skip(before)
-        .map(|line| format!("+{line}"));
+    let gone = old.iter().take(old.len() - after).skip(before).map(|line| format!("-{line}"));
+    let come = new.iter().take(new.len() - after).skip(before).map(|line| format!("+{line}"));
     let lines: Vec<_> = gone.chain(come).collect();
-    let shown: Vec<_> = lines
-        .iter()
-        .take(SHOWN)
-        .map(|line| format!("    {line}"))
-        .collect();
+    let shown: Vec<_> = lines.iter().take(SHOWN).map(|line| format!("    {line}")).collect();
     let more = lines.len().saturating_sub(SHOWN);
-    let tail = if more == 0 {
-        String::new()
-    } else {
-        format!("\n    … and {more} more lines")
-    };
+    let tail = if more == 0 { String::new() } else { format!("\n    … and {more} more lines") };
     let number = before + 1;
-    Some(format!(
-        "{}: differs from line {number}\n{}{tail}",
-        path.display(),
-        shown.join("\n")
-    ))
+    Some(format!("{}: differs from line {number}\n{}{tail}", path.display(), shown.join("\n")))
 }
 
 fn common<'a>(one: impl Iterator<Item = &'a &'a str>, two: impl Iterator<Item = &'a &'a str>) -> usize {
@@ -67,15 +47,9 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_shown() {
-        assert_eq!(
-            differs("a\nb\nc\n", "a\nx\nc\n").unwrap(),
-            "f: differs from line 2\n    -b\n    +x"
-        );
+        assert_eq!(differs("a\nb\nc\n", "a\nx\nc\n").unwrap(), "f: differs from line 2\n    -b\n    +x");
         assert_eq!(differs("", "a\n").unwrap(), "f: differs from line 1\n    +a");
-        assert_eq!(
-            differs("a\na\n", "a\n").unwrap(),
-            "f: differs from line 2\n    -a"
-        );
+        assert_eq!(differs("a\na\n", "a\n").unwrap(), "f: differs from line 2\n    -a");
         let long = "a\n".repeat(20);
         assert!(differs("", &long).unwrap().ends_with("… and 8 more lines"));
     }

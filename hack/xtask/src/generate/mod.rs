@@ -39,10 +39,7 @@ pub struct File {
 
 impl File {
     fn new(path: impl Into<PathBuf>, content: String) -> Self {
-        Self {
-            path: path.into(),
-            content,
-        }
+        Self { path: path.into(), content }
     }
 }
 
@@ -57,11 +54,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         for difference in &differences {
             eprintln!("{difference}");
         }
-        return Ok(if differences.is_empty() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        });
+        return Ok(if differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     for changed in write(&root, &files()?)? {
         eprintln!("{}", changed.display());
@@ -115,11 +108,7 @@ fn write(root: &Path, files: &[File]) -> anyhow::Result<Vec<PathBuf>> {
 fn stale(root: &Path, files: &[File]) -> anyhow::Result<Vec<PathBuf>> {
     let wanted: BTreeSet<_> = files.iter().map(|file| file.path.as_path()).collect();
     let mut found = Vec::new();
-    for folder in FOLDERS
-        .map(|folder| root.join(folder))
-        .iter()
-        .filter(|folder| folder.is_dir())
-    {
+    for folder in FOLDERS.map(|folder| root.join(folder)).iter().filter(|folder| folder.is_dir()) {
         for path in tree::files(folder, "yaml")? {
             let path = path.strip_prefix(root)?.to_path_buf();
             if !wanted.contains(path.as_path()) {
@@ -137,10 +126,7 @@ mod tests {
     #[test]
     fn what_is_written_does_not_differ_and_what_is_changed_does() {
         let root = tempfile::tempdir().unwrap();
-        assert!(
-            !differences(root.path()).unwrap().is_empty(),
-            "an empty tree lacks everything"
-        );
+        assert!(!differences(root.path()).unwrap().is_empty(), "an empty tree lacks everything");
         let files = files().unwrap();
         assert_eq!(write(root.path(), &files).unwrap().len(), files.len());
         assert_eq!(differences(root.path()).unwrap(), Vec::<String>::new());
@@ -153,23 +139,11 @@ mod tests {
         let stale = root.path().join("crds/yaml/gone.yaml");
         fs::write(&stale, "").unwrap();
         let edited = root.path().join("crds/yaml/dataplanes.yaml");
-        fs::write(
-            &edited,
-            fs::read_to_string(&edited).unwrap().replace("kodp", "kdp"),
-        )
-        .unwrap();
+        fs::write(&edited, fs::read_to_string(&edited).unwrap().replace("kodp", "kdp")).unwrap();
         let found = differences(root.path()).unwrap();
         assert_eq!(found.len(), 2, "{found:?}");
-        assert!(
-            found[0].contains("-    - kdp") && found[0].contains("+    - kodp"),
-            "{}",
-            found[0]
-        );
-        assert!(
-            found[1].contains("gone.yaml: is not generated any more"),
-            "{}",
-            found[1]
-        );
+        assert!(found[0].contains("-    - kdp") && found[0].contains("+    - kodp"), "{}", found[0]);
+        assert!(found[1].contains("gone.yaml: is not generated any more"), "{}", found[1]);
         write(root.path(), &files).unwrap();
         assert!(!stale.exists());
     }

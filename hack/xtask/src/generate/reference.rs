@@ -35,16 +35,10 @@ pub fn file() -> File {
 fn kind(lines: &mut Vec<String>, definition: &CustomResourceDefinition) {
     let names = &definition.spec.names;
     for version in &definition.spec.versions {
-        let schema = version
-            .schema
-            .as_ref()
-            .and_then(|schema| schema.open_api_v3_schema.as_ref());
+        let schema = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref());
         let Some(schema) = schema else { continue };
         let what = schema.description.as_deref().unwrap_or_default();
-        lines.push(format!(
-            "\n## {} {}/{}\n\n{what}",
-            names.kind, definition.spec.group, version.name
-        ));
+        lines.push(format!("\n## {} {}/{}\n\n{what}", names.kind, definition.spec.group, version.name));
         if let Some(short) = &names.short_names {
             lines.push(format!("\nShort name: `{}`.", short.join("`, `")));
         }
@@ -58,20 +52,15 @@ fn kind(lines: &mut Vec<String>, definition: &CustomResourceDefinition) {
 
 fn children(lines: &mut Vec<String>, path: &str, schema: &JSONSchemaProps) {
     for (name, child) in schema.properties.iter().flatten() {
-        let path = if path.is_empty() {
-            name.clone()
-        } else {
-            format!("{path}.{name}")
-        };
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         let required = schema.required.iter().flatten().any(|required| required == name);
         field(lines, &path, child, required);
     }
 }
 
 fn field(lines: &mut Vec<String>, path: &str, schema: &JSONSchemaProps, required: bool) {
-    let elsewhere = ELSEWHERE
-        .iter()
-        .find(|(end, _)| format!("{path}[]").ends_with(end) || path.ends_with(end));
+    let elsewhere =
+        ELSEWHERE.iter().find(|(end, _)| format!("{path}[]").ends_with(end) || path.ends_with(end));
     let mut limits = limits(schema);
     if required {
         limits.insert(0, "required".to_owned());
@@ -79,11 +68,7 @@ fn field(lines: &mut Vec<String>, path: &str, schema: &JSONSchemaProps, required
     lines.push(format!(
         "| `{path}` | {} | {} | {} | {} |",
         elsewhere.map_or_else(|| type_name(schema), |(_, type_)| (*type_).to_owned()),
-        schema
-            .default
-            .as_ref()
-            .map(|default| format!("`{}`", default.0))
-            .unwrap_or_default(),
+        schema.default.as_ref().map(|default| format!("`{}`", default.0)).unwrap_or_default(),
         cell(&limits.join("<br>")),
         cell(schema.description.as_deref().unwrap_or_default()),
     ));
@@ -113,11 +98,7 @@ fn type_name(schema: &JSONSchemaProps) -> String {
 fn limits(schema: &JSONSchemaProps) -> Vec<String> {
     let mut found = own_limits(schema);
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = &schema.items {
-        found.extend(
-            own_limits(items)
-                .into_iter()
-                .map(|limit| format!("each: {limit}")),
-        );
+        found.extend(own_limits(items).into_iter().map(|limit| format!("each: {limit}")));
     }
     found
 }
@@ -129,49 +110,25 @@ fn own_limits(schema: &JSONSchemaProps) -> Vec<String> {
         ("characters at most", schema.max_length),
         ("items at most", schema.max_items),
     ];
-    let values = schema
-        .enum_
-        .iter()
-        .flatten()
-        .map(|value| value.0.to_string().replace('"', "`"))
-        .collect::<Vec<_>>();
-    let ranges = range
-        .iter()
-        .filter_map(|(text, limit)| limit.map(|limit| format!("{text} {limit}")));
-    let sizes = sizes
-        .iter()
-        .filter_map(|(text, limit)| limit.map(|limit| format!("{text} {limit}")));
-    let pattern = schema
-        .pattern
-        .iter()
-        .map(|pattern| format!("matches `{pattern}`"));
+    let values =
+        schema.enum_.iter().flatten().map(|value| value.0.to_string().replace('"', "`")).collect::<Vec<_>>();
+    let ranges = range.iter().filter_map(|(text, limit)| limit.map(|limit| format!("{text} {limit}")));
+    let sizes = sizes.iter().filter_map(|(text, limit)| limit.map(|limit| format!("{text} {limit}")));
+    let pattern = schema.pattern.iter().map(|pattern| format!("matches `{pattern}`"));
     let one_of = (!values.is_empty()).then(|| format!("one of {}", values.join(", ")));
     let rules = schema.x_kubernetes_validations.iter().flatten();
     let rules = rules.map(|rule| rule.message.clone().unwrap_or_else(|| rule.rule.clone()));
-    one_of
-        .into_iter()
-        .chain(ranges)
-        .chain(sizes)
-        .chain(pattern)
-        .chain(rules)
-        .collect()
+    one_of.into_iter().chain(ranges).chain(sizes).chain(pattern).chain(rules).collect()
 }
 
 fn words(lines: &mut Vec<String>, title: &str, words: &[(&str, &str)]) {
     lines.push(format!("\n## {title}\n\n| Word | Meaning |\n| --- | --- |"));
-    lines.extend(
-        words
-            .iter()
-            .map(|(word, meaning)| format!("| `{word}` | {} |", cell(meaning))),
-    );
+    lines.extend(words.iter().map(|(word, meaning)| format!("| `{word}` | {} |", cell(meaning))));
 }
 
 /// Text that stays within its cell.
 fn cell(text: &str) -> String {
-    text.split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .replace('|', "\\|")
+    text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
 }
 
 #[cfg(test)]
@@ -196,10 +153,7 @@ mod tests {
             let last = row.trim_end_matches('|').rsplit('|').next().unwrap().trim();
             assert!(!last.is_empty() && !row.contains("| any |"), "{row}");
         }
-        assert!(
-            !page.contains("metrics[].resource"),
-            "Kubernetes' own fields are Kubernetes' to explain"
-        );
+        assert!(!page.contains("metrics[].resource"), "Kubernetes' own fields are Kubernetes' to explain");
     }
 
     #[test]

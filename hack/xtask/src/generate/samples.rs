@@ -133,19 +133,13 @@ fn metadata(name: &str) -> Value {
 fn typed<T: Serialize + DeserializeOwned>(object: &Value) -> anyhow::Result<Value> {
     let read: T = serde_json::from_value(object.clone())?;
     let again = yaml::value(&read)?;
-    anyhow::ensure!(
-        again == *object,
-        "a sample has fields that its type does not know: {object}"
-    );
+    anyhow::ensure!(again == *object, "a sample has fields that its type does not know: {object}");
     Ok(again)
 }
 
 fn file(name: &str, comment: &str, objects: &[Value]) -> anyhow::Result<File> {
     let comment = format!("# {}\n", comment.replace('\n', "\n# "));
-    Ok(File::new(
-        format!("manifests/samples/{name}.yaml"),
-        yaml::documents(&comment, objects)?,
-    ))
+    Ok(File::new(format!("manifests/samples/{name}.yaml"), yaml::documents(&comment, objects)?))
 }
 
 #[cfg(test)]
@@ -168,26 +162,12 @@ mod tests {
         let [deployment, service, configuration, dataplane] = objects.as_slice() else {
             panic!("{objects:?}")
         };
-        assert_eq!(
-            service["spec"]["selector"],
-            deployment["spec"]["selector"]["matchLabels"]
-        );
+        assert_eq!(service["spec"]["selector"], deployment["spec"]["selector"]["matchLabels"]);
         let template = &dataplane["spec"]["deployment"]["podTemplateSpec"]["spec"];
-        assert_eq!(
-            template["volumes"][0]["configMap"]["name"],
-            configuration["metadata"]["name"]
-        );
+        assert_eq!(template["volumes"][0]["configMap"]["name"], configuration["metadata"]["name"]);
         let kong: Value = serde_saphyr::from_str(KONG_CONFIGURATION).unwrap();
-        assert_eq!(
-            kong["services"][0]["url"],
-            "http://echo.default.svc.cluster.local:80"
-        );
+        assert_eq!(kong["services"][0]["url"], "http://echo.default.svc.cluster.local:80");
         let path = template["containers"][0]["env"][0]["value"].as_str().unwrap();
-        assert!(
-            configuration["data"]
-                .get(path.rsplit('/').next().unwrap())
-                .is_some(),
-            "{path}"
-        );
+        assert!(configuration["data"].get(path.rsplit('/').next().unwrap()).is_some(), "{path}");
     }
 }

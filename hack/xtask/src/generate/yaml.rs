@@ -25,11 +25,7 @@ pub fn value<T: Serialize>(object: &T) -> anyhow::Result<Value> {
 
 fn document(value: &Value) -> anyhow::Result<String> {
     let text = serde_saphyr::to_string(value)?;
-    Ok(if text.ends_with('\n') {
-        text
-    } else {
-        format!("{text}\n")
-    })
+    Ok(if text.ends_with('\n') { text } else { format!("{text}\n") })
 }
 
 fn prune(value: &mut Value) {
@@ -66,11 +62,7 @@ mod tests {
         let (first, second) = text.split_once("---\n").unwrap();
         assert!(first.starts_with("# Generated") && first.contains("\n# Two.\n"));
         for document in [first, second] {
-            assert_eq!(
-                serde_saphyr::from_str::<Value>(document).unwrap(),
-                one,
-                "{document}"
-            );
+            assert_eq!(serde_saphyr::from_str::<Value>(document).unwrap(), one, "{document}");
         }
     }
 
@@ -79,9 +71,6 @@ mod tests {
         let pruned =
             value(&serde_json::json!({ "a": null, "b": [{ "c": null, "d": {}, "e": 1.0, "f": 0.5 }] }))
                 .unwrap();
-        assert_eq!(
-            pruned,
-            serde_json::json!({ "b": [{ "d": {}, "e": 1, "f": 0.5 }] })
-        );
+        assert_eq!(pruned, serde_json::json!({ "b": [{ "d": {}, "e": 1, "f": 0.5 }] }));
     }
 }

@@ -22,7 +22,7 @@ use crate::show;
 /// A cluster to show things in.
 pub enum Place {
     /// A box that ends with us.
-    Box(Cluster),
+    Box(Box<Cluster>),
     /// Somebody's cluster, by its kubeconfig.
     Elsewhere(PathBuf),
 }
@@ -59,7 +59,7 @@ impl Place {
             dns: true,
             archives,
         };
-        Ok(Self::Box(Cluster::start(options, show::step).await?))
+        Ok(Self::Box(Box::new(Cluster::start(options, show::step).await?)))
     }
 
     /// kubectl for this cluster.
@@ -80,7 +80,8 @@ impl Place {
             Self::Box(cluster) => cluster.client().await,
             Self::Elsewhere(kubeconfig) => {
                 let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
-                let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+                let config =
+                    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
                 Ok(Client::try_from(config)?)
             }
         }
@@ -88,11 +89,12 @@ impl Place {
 
     /// Installs what an administrator applies and starts the operator.
     pub async fn operator(&self, folder: &Path) -> Result<Operator> {
+        let program = products::program("silverback", Profile::Dev);
         match self {
-            Self::Box(cluster) => Operator::install(cluster, folder).await,
+            Self::Box(cluster) => Operator::install(cluster, &program, folder).await,
             Self::Elsewhere(kubeconfig) => {
                 install::apply(|| self.kubectl()).await?;
-                Operator::outside(kubeconfig, folder)
+                Operator::outside(kubeconfig, &program, folder)
             }
         }
     }
@@ -102,7 +104,8 @@ impl Place {
         let status = dataplane.status.as_ref().context("the DataPlane has no status")?;
         match self {
             Self::Box(cluster) => {
-                let first = status.addresses.as_ref().and_then(|all| all.first()).context("it has no address")?;
+                let first =
+                    status.addresses.as_ref().and_then(|all| all.first()).context("it has no address")?;
                 let address: IpAddr = first.value.parse()?;
                 let to = SocketAddr::new(address, HTTP_PORT.number());
                 let answer = ask::get(cluster, to, &first.value, path).await?;
@@ -127,13 +130,18 @@ impl Place {
             Self::Box(cluster) => {
                 println!("\nThis cluster is yours until you interrupt this command (Ctrl-C).");
                 println!("  from here:      export KUBECONFIG={}", cluster.kubeconfig().display());
-                println!("  from inside:    cargo xtask enter     (kubectl is there, Service addresses answer)");
+                println!(
+                    "  from inside:    cargo xtask enter     (kubectl is there, Service addresses answer)"
+                );
                 println!("  its logs:       {}", cluster.logs().display());
                 ("cargo xtask enter -- kubectl".to_owned(), "The box ends with this command.")
             }
             Self::Elsewhere(kubeconfig) => {
                 println!("\nThe operator runs until you interrupt this command (Ctrl-C).");
-                (format!("kubectl --kubeconfig {}", kubeconfig.display()), "What it made stays in the cluster.")
+                (
+                    format!("kubectl --kubeconfig {}", kubeconfig.display()),
+                    "What it made stays in the cluster.",
+                )
             }
         };
         println!("  operator's log: {}", log.display());
@@ -151,6 +159,11 @@ impl Place {
 }
 
 async fn has_kubectl() -> bool {
-    let asked = Command::new("kubectl").arg("version").arg("--client").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let asked = Command::new("kubectl")
+        .arg("version")
+        .arg("--client")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     asked.await.is_ok_and(|status| status.success())
 }

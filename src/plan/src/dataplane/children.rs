@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crds::dataplane::ServiceType;
 use crds::defaults;
 use crds::k8s::{ByteString, Deployment, Secret, Service};
 use crds::names::{self, labels, values};
@@ -12,7 +13,7 @@ use super::ports::{self, Mapped};
 use super::{Certificate, Identity};
 
 /// The Deployment of the track that serves.
-pub fn deployment(identity: &Identity<'_>, template: Value) -> Wanted<Deployment> {
+pub fn deployment(identity: &Identity<'_>, template: &Value) -> Wanted<Deployment> {
     let mut spec = json!({
         "selector": { "matchLabels": identity.selector() },
         "strategy": { "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 } },
@@ -31,11 +32,10 @@ pub fn deployment(identity: &Identity<'_>, template: Value) -> Wanted<Deployment
 /// The Service that takes the traffic.
 pub fn ingress(identity: &Identity<'_>, ports: &[Mapped]) -> Wanted<Service> {
     let ingress = identity.ingress();
-    let kind = ingress.type_.unwrap_or(crds::dataplane::ServiceType::LoadBalancer);
     let mut spec = json!({
         "ports": ports::service_ports(ports),
         "selector": identity.selector(),
-        "type": kind.as_str(),
+        "type": ingress.type_.map(ServiceType::as_str),
     });
     if let (Some(policy), Some(spec)) = (ingress.external_traffic_policy, spec.as_object_mut()) {
         spec.insert("externalTrafficPolicy".into(), json!(policy.as_str()));
@@ -80,7 +80,11 @@ pub fn certificate(identity: &Identity<'_>, certificate: &Certificate) -> Wanted
     Wanted::new(name, metadata, fields([("data", data), ("type", json!("kubernetes.io/tls"))]))
 }
 
-fn metadata(identity: &Identity<'_>, extra: &[(&str, &str)], annotations: &BTreeMap<String, String>) -> Map<String, Value> {
+fn metadata(
+    identity: &Identity<'_>,
+    extra: &[(&str, &str)],
+    annotations: &BTreeMap<String, String>,
+) -> Map<String, Value> {
     let mut labels = BTreeMap::from([
         (labels::APP.to_owned(), names::label_value(identity.name)),
         (labels::MANAGED_BY.to_owned(), values::DATAPLANE.to_owned()),

@@ -12,7 +12,8 @@ use crate::dataplane::pod::{CERTIFICATE_DIR, PREFIX_DIR};
 pub fn variables(ports: &[Mapped]) -> Vec<Value> {
     let certificate = format!("{CERTIFICATE_DIR}/tls.crt");
     let key = format!("{CERTIFICATE_DIR}/tls.key");
-    let mut all: Vec<(&str, String)> = FIXED.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    let mut all: Vec<(&str, String)> =
+        FIXED.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
     all.extend([
         ("KONG_ADMIN_SSL_CERT", certificate.clone()),
         ("KONG_ADMIN_SSL_CERT_KEY", key.clone()),
@@ -58,7 +59,7 @@ mod tests {
 
     #[test]
     fn sorted_and_each_once() {
-        let all = variables(&ports::mapped(&crds::defaults::ports()));
+        let all = variables(&ports::mapped(&crds::defaults::ports()).unwrap());
         let names: Vec<_> = all.iter().map(|v| v["name"].as_str().unwrap().to_owned()).collect();
         let mut sorted = names.clone();
         sorted.sort();

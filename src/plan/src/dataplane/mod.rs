@@ -8,6 +8,7 @@ mod environment;
 mod pod;
 mod ports;
 mod status;
+mod template;
 mod trouble;
 
 use std::collections::BTreeMap;
@@ -67,6 +68,7 @@ struct Identity<'a> {
     owner: OwnerReference,
     track: &'a str,
     spec: DataPlaneSpec,
+    ingress: IngressService,
 }
 
 impl Identity<'_> {
@@ -75,13 +77,12 @@ impl Identity<'_> {
         selector(self.name, self.track)
     }
 
-    fn ingress(&self) -> IngressService {
-        let network = self.spec.network.as_ref();
-        network.and_then(|n| n.services.as_ref()).and_then(|s| s.ingress.clone()).unwrap_or_default()
+    fn ingress(&self) -> &IngressService {
+        &self.ingress
     }
 
     fn ingress_name(&self) -> String {
-        self.ingress().name.unwrap_or_else(|| names::ingress_service(self.name))
+        self.ingress.name.clone().unwrap_or_else(|| names::ingress_service(self.name))
     }
 
     fn may_have_several(&self) -> bool {
@@ -109,16 +110,20 @@ pub fn certificate_names(namespace: &str, dataplane: &str) -> Vec<String> {
 ///
 /// # Errors
 /// Everything in its specification that cannot be provisioned, all at once.
-pub fn objects(settings: &Settings, object: &DataPlane, certificate: &Certificate) -> Result<Objects, Invalid> {
+pub fn objects(
+    settings: &Settings,
+    object: &DataPlane,
+    certificate: &Certificate,
+) -> Result<Objects, Invalid> {
     let identity = identity(object)?;
-    let ports = ports::mapped(&identity.ingress().ports.unwrap_or_default());
-    let hash = names::digest(&certificate.chain);
-    let template = pod::template(settings, &identity, &ports, &hash).map_err(Invalid)?;
+    let ports = ports::mapped(identity.ingress().ports.as_deref().unwrap_or_default()).map_err(Invalid)?;
+    let ours = pod::ours(settings, &identity, &ports, &names::digest(&certificate.chain));
+    let template = template::merged(ours, identity.spec.deployment.as_ref()).map_err(Invalid)?;
     Ok(Objects {
         certificate: children::certificate(&identity, certificate),
         admin: children::admin(&identity),
         ingress: children::ingress(&identity, &ports),
-        deployment: children::deployment(&identity, template),
+        deployment: children::deployment(&identity, &template),
     })
 }
 
@@ -136,7 +141,9 @@ fn identity(object: &DataPlane) -> Result<Identity<'_>, Invalid> {
         uid,
     };
     let spec = crds::defaults::defaulted(object.spec.clone());
-    Ok(Identity { name, namespace, owner, track: values::FIRST_TRACK, spec })
+    let services = spec.network.as_ref().and_then(|network| network.services.as_ref());
+    let ingress = services.and_then(|services| services.ingress.clone()).unwrap_or_default();
+    Ok(Identity { name, namespace, owner, track: values::FIRST_TRACK, spec, ingress })
 }
 
 #[cfg(test)]

@@ -3,10 +3,13 @@
 //! In: the ports, absent fields filled in. Out: the Service's ports, the container's, and the variables
 //! `KONG_PROXY_LISTEN` and `KONG_PORT_MAPS`, which always move together.
 
+use crds::Port;
 use crds::dataplane::IngressPort;
-use crds::defaults::{HTTPS_PORT, PROXY_PORT, PROXY_SSL_PORT};
+use crds::defaults::{ADMIN_PORT, HTTPS_PORT, PROXY_PORT, PROXY_SSL_PORT, STATUS_PORT};
 use crds::k8s::IntOrString;
 use serde_json::{Value, json};
+
+use crate::invalid::Problem;
 
 /// Options of each listen: one accept queue per worker, as long as the peer's and the chart's.
 const OPTIONS: &str = "reuseport backlog=16384";
@@ -31,9 +34,42 @@ pub struct Listener {
     tls: bool,
 }
 
+/// Kong's own ports besides those of the proxy.
+const RESERVED: [(Port, &str); 2] = [(ADMIN_PORT, "the admin API"), (STATUS_PORT, "the status listener")];
+
 /// Reads the ports of the ingress Service.
-pub fn mapped(ports: &[IngressPort]) -> Vec<Mapped> {
-    ports.iter().map(map).collect()
+///
+/// # Errors
+/// Every port that no listener can be made for.
+pub fn mapped(ports: &[IngressPort]) -> Result<Vec<Mapped>, Vec<Problem>> {
+    let problems: Vec<_> =
+        ports.iter().enumerate().flat_map(|(index, port)| check(index, port, ports.len())).collect();
+    if problems.is_empty() { Ok(ports.iter().map(map).collect()) } else { Err(problems) }
+}
+
+fn check(index: usize, port: &IngressPort, of: usize) -> Vec<Problem> {
+    let at = |field: &str| format!("spec.network.services.ingress.ports[{index}].{field}");
+    let mut problems = Vec::new();
+    if port.name.is_none() && of > 1 {
+        problems.push(Problem::at(
+            at("name"),
+            "is missing: Kubernetes needs a name where a Service has several ports",
+        ));
+    }
+    match &port.target_port {
+        Some(IntOrString::String(name)) if name != PLAIN && name != TLS => {
+            let message = format!("{name:?} is no port of the proxy: use {PLAIN:?}, {TLS:?} or a number");
+            problems.push(Problem::at(at("targetPort"), message));
+        }
+        Some(IntOrString::Int(number)) => {
+            let taken = RESERVED.iter().find(|(port, _)| i32::from(*port) == *number);
+            problems.extend(taken.map(|(_, by)| {
+                Problem::at(at("targetPort"), format!("{number} is taken by {by}: use another port"))
+            }));
+        }
+        _ => {}
+    }
+    problems
 }
 
 fn map(port: &IngressPort) -> Mapped {
@@ -53,7 +89,7 @@ fn map(port: &IngressPort) -> Mapped {
         Some(IntOrString::String(name)) => own(name == TLS),
         None => own(named_tls || port.port == HTTPS_PORT),
     };
-    let node_port = port.node_port.map(crds::Port::number);
+    let node_port = port.node_port.map(Port::number);
     Mapped { name, port: port.port.number(), target, tls, node_port }
 }
 
@@ -89,7 +125,8 @@ pub fn port_maps(ports: &[Mapped]) -> String {
 /// Container ports of the listeners. The first of each sort carries the name that probes, meshes and
 /// Services know.
 pub fn container_ports(listeners: &[Listener]) -> Vec<Value> {
-    let first = |tls: bool| listeners.iter().find(|listener| listener.tls == tls).map(|listener| listener.port);
+    let first =
+        |tls: bool| listeners.iter().find(|listener| listener.tls == tls).map(|listener| listener.port);
     let name = |Listener { port, tls }: &Listener| {
         let word = if *tls { TLS } else { PLAIN };
         if first(*tls) == Some(*port) { word.to_owned() } else { format!("{word}-{port}") }
@@ -114,12 +151,12 @@ mod tests {
     use super::*;
 
     fn read(ports: Value) -> Vec<Mapped> {
-        mapped(&serde_json::from_value::<Vec<IngressPort>>(ports).unwrap())
+        mapped(&serde_json::from_value::<Vec<IngressPort>>(ports).unwrap()).unwrap()
     }
 
     #[test]
     fn the_default_ports_give_the_peers_variables() {
-        let ports = mapped(&crds::defaults::ports());
+        let ports = mapped(&crds::defaults::ports()).unwrap();
         let listen = "0.0.0.0:8000 reuseport backlog=16384, 0.0.0.0:8443 http2 ssl reuseport backlog=16384";
         assert_eq!(proxy_listen(&listeners(&ports)), listen);
         assert_eq!(port_maps(&ports), "80:8000, 443:8443");
@@ -157,8 +194,24 @@ mod tests {
     }
 
     #[test]
+    fn ports_that_no_listener_can_have_are_named() {
+        for (ports, path, words) in [
+            (json!([{"port": 80, "targetPort": 8444}]), "ports[0].targetPort", "the admin API"),
+            (json!([{"port": 80, "targetPort": 8100}]), "ports[0].targetPort", "the status listener"),
+            (json!([{"port": 80, "targetPort": "https"}]), "ports[0].targetPort", "\"proxy-ssl\""),
+            (json!([{"port": 80, "name": "a"}, {"port": 81}]), "ports[1].name", "several ports"),
+        ] {
+            let problems = mapped(&serde_json::from_value::<Vec<IngressPort>>(ports).unwrap()).unwrap_err();
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert!(problems[0].path.ends_with(path) && problems[0].message.contains(words), "{problems:?}");
+        }
+    }
+
+    #[test]
     fn two_ports_may_share_a_listener() {
-        let ports = read(json!([{"name": "a", "port": 80, "targetPort": 8000}, {"name": "b", "port": 8080, "targetPort": 8000}]));
+        let ports = read(
+            json!([{"name": "a", "port": 80, "targetPort": 8000}, {"name": "b", "port": 8080, "targetPort": 8000}]),
+        );
         assert_eq!(listeners(&ports).len(), 1);
         assert_eq!(port_maps(&ports), "80:8000, 8080:8000");
     }

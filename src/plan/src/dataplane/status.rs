@@ -70,18 +70,26 @@ fn ready(seen: &Seen<'_>, trouble: Option<&Trouble>) -> Update {
     let wanted = wanted(seen.deployment);
     let available = seen.deployment.status.as_ref().and_then(|s| s.available_replicas).unwrap_or(0);
     if wanted == 0 {
-        return update(types::READY, Status::False, reasons::SCALED_TO_ZERO, "spec.deployment.replicas is 0: nothing serves");
+        return update(
+            types::READY,
+            Status::False,
+            reasons::SCALED_TO_ZERO,
+            "spec.deployment.replicas is 0: nothing serves",
+        );
     }
     if available >= wanted {
-        return update(types::READY, Status::True, reasons::READY, format!("{wanted} of {wanted} replicas serve"));
+        return update(
+            types::READY,
+            Status::True,
+            reasons::READY,
+            format!("{wanted} of {wanted} replicas serve"),
+        );
     }
-    match trouble {
-        Some(Trouble { reason, message }) => update(types::READY, Status::False, reason, message),
-        None => {
-            let message = format!("{available} of {wanted} replicas serve, the others are starting");
-            update(types::READY, Status::False, reasons::WAITING_TO_BECOME_READY, message)
-        }
+    if let Some(Trouble { reason, message }) = trouble {
+        return update(types::READY, Status::False, reason, message);
     }
+    let message = format!("{available} of {wanted} replicas serve, the others are starting");
+    update(types::READY, Status::False, reasons::WAITING_TO_BECOME_READY, message)
 }
 
 /// Whether all pods are of the last revision.
@@ -90,11 +98,23 @@ fn rolled_out(seen: &Seen<'_>, trouble: Option<Trouble>) -> Update {
     let deployed = seen.deployment.status.clone().unwrap_or_default();
     let observed = deployed.observed_generation >= seen.deployment.metadata.generation;
     let updated = if observed { deployed.updated_replicas.unwrap_or(0) } else { 0 };
-    let all = updated >= wanted && deployed.replicas.unwrap_or(0) <= updated && deployed.available_replicas.unwrap_or(0) >= wanted;
+    let all = updated >= wanted
+        && deployed.replicas.unwrap_or(0) <= updated
+        && deployed.available_replicas.unwrap_or(0) >= wanted;
     match trouble {
-        _ if observed && all => update(types::ROLLED_OUT, Status::True, reasons::ROLLED_OUT, format!("{wanted} of {wanted} replicas are up to date")),
+        _ if observed && all => update(
+            types::ROLLED_OUT,
+            Status::True,
+            reasons::ROLLED_OUT,
+            format!("{wanted} of {wanted} replicas are up to date"),
+        ),
         Some(Trouble { reason, message }) => update(types::ROLLED_OUT, Status::False, reason, message),
-        None => update(types::ROLLED_OUT, Status::False, reasons::PROGRESSING, format!("{updated} of {wanted} replicas are up to date")),
+        None => update(
+            types::ROLLED_OUT,
+            Status::False,
+            reasons::PROGRESSING,
+            format!("{updated} of {wanted} replicas are up to date"),
+        ),
     }
 }
 
@@ -102,9 +122,16 @@ fn address(seen: &Seen<'_>) -> Update {
     let name = seen.ingress.metadata.name.as_deref().unwrap_or_default();
     let balanced = seen.ingress.spec.as_ref().and_then(|spec| spec.type_.as_deref()) == Some("LoadBalancer");
     if !balanced || !load_balancer(seen.ingress).is_empty() {
-        return update(types::ADDRESS_ASSIGNED, Status::True, reasons::ADDRESS_ASSIGNED, format!("Service {name:?} has its address"));
+        return update(
+            types::ADDRESS_ASSIGNED,
+            Status::True,
+            reasons::ADDRESS_ASSIGNED,
+            format!("Service {name:?} has its address"),
+        );
     }
-    let message = format!("Service {name:?} of type LoadBalancer has no address yet. If none comes, the cluster has no load balancer controller: install one, or set spec.network.services.ingress.type to NodePort or ClusterIP");
+    let message = format!(
+        "Service {name:?} of type LoadBalancer has no address yet. If none comes, the cluster has no load balancer controller: install one, or set spec.network.services.ingress.type to NodePort or ClusterIP"
+    );
     update(types::ADDRESS_ASSIGNED, Status::False, reasons::ADDRESS_PENDING, message)
 }
 
@@ -126,12 +153,25 @@ fn addresses(service: &Service) -> Vec<Address> {
 fn load_balancer(service: &Service) -> Vec<Address> {
     let status = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
     let given = status.and_then(|status| status.ingress.as_deref()).unwrap_or_default();
-    let internal = service.metadata.annotations.as_ref().and_then(|a| a.get("service.beta.kubernetes.io/aws-load-balancer-scheme"));
+    let internal = service
+        .metadata
+        .annotations
+        .as_ref()
+        .and_then(|a| a.get("service.beta.kubernetes.io/aws-load-balancer-scheme"));
     let internal = internal.map(String::as_str) == Some("internal");
-    let name_source = if internal { AddressSource::PrivateLoadBalancer } else { AddressSource::PublicLoadBalancer };
+    let name_source =
+        if internal { AddressSource::PrivateLoadBalancer } else { AddressSource::PublicLoadBalancer };
     let of = |ingress: &crds::k8s::LoadBalancerIngress| match (&ingress.ip, &ingress.hostname) {
-        (Some(ip), _) => Some(Address { type_: Some(AddressType::IpAddress), value: ip.clone(), source_type: balancer_source(ip) }),
-        (None, Some(name)) => Some(Address { type_: Some(AddressType::Hostname), value: name.clone(), source_type: name_source }),
+        (Some(ip), _) => Some(Address {
+            type_: Some(AddressType::IpAddress),
+            value: ip.clone(),
+            source_type: balancer_source(ip),
+        }),
+        (None, Some(name)) => Some(Address {
+            type_: Some(AddressType::Hostname),
+            value: name.clone(),
+            source_type: name_source,
+        }),
         (None, None) => None,
     };
     given.iter().filter_map(of).collect()

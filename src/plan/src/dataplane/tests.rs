@@ -1,5 +1,7 @@
 //! Objects as snapshots; validation, trouble and status as tables.
 
+#![expect(clippy::needless_pass_by_value, reason = "literals of JSON are handed over")]
+
 use std::sync::Arc;
 
 use crds::conditions::{self, reasons, types};
@@ -66,9 +68,17 @@ fn the_ingress_service_is_as_asked_for() {
     assert_eq!(body["metadata"]["annotations"], json!({"a": "b"}));
     assert_eq!(body["spec"]["type"], "NodePort");
     assert_eq!(body["spec"]["externalTrafficPolicy"], "Local");
-    assert_eq!(body["spec"]["ports"], json!([{"name": "http", "port": 8080, "targetPort": 8000, "protocol": "TCP", "nodePort": 30080}]));
-    let listen = proxy(&objects)["env"].as_array().unwrap().iter().find(|v| v["name"] == "KONG_PROXY_LISTEN").cloned();
-    assert_eq!(listen.unwrap()["value"], "0.0.0.0:8000 reuseport backlog=16384", "nobody can reach 8443, so Kong does not listen there");
+    assert_eq!(
+        body["spec"]["ports"],
+        json!([{"name": "http", "port": 8080, "targetPort": 8000, "protocol": "TCP", "nodePort": 30080}])
+    );
+    let listen =
+        proxy(&objects)["env"].as_array().unwrap().iter().find(|v| v["name"] == "KONG_PROXY_LISTEN").cloned();
+    assert_eq!(
+        listen.unwrap()["value"],
+        "0.0.0.0:8000 reuseport backlog=16384",
+        "nobody can reach 8443, so Kong does not listen there"
+    );
 }
 
 #[test]
@@ -90,18 +100,27 @@ fn a_users_value_wins_and_the_rest_stays() {
              "resources": {"limits": {"memory": "2Gi"}}},
             {"name": "sidecar", "image": "s"},
         ],
-        "terminationGracePeriodSeconds": 10,
+        "terminationGracePeriodSeconds": 12,
     })));
     let container = proxy(&objects);
     assert_eq!(container["image"], "kong:mine");
     assert_eq!(container["resources"]["limits"], json!({"cpu": "1000m", "memory": "2Gi"}));
+    assert_eq!(
+        container["resources"]["requests"],
+        json!({"cpu": "100m"}),
+        "our request might be above their limit"
+    );
     let env = container["env"].as_array().unwrap();
     let value = |name: &str| env.iter().find(|v| v["name"] == name).map(|v| v["value"].clone());
     assert_eq!(value("KONG_NGINX_WORKER_PROCESSES"), Some(json!("1")));
     assert_eq!(value("KONG_LOG_LEVEL"), Some(json!("debug")));
     assert_eq!(value("KONG_DATABASE"), Some(json!("off")));
     let pod = &objects.deployment.body()["spec"]["template"]["spec"];
-    assert_eq!(pod["terminationGracePeriodSeconds"], 10);
+    assert_eq!(pod["terminationGracePeriodSeconds"], 12);
+    assert_eq!(
+        container["lifecycle"]["preStop"]["sleep"]["seconds"], 7,
+        "a longer pause than the grace period is refused"
+    );
     assert_eq!(pod["containers"].as_array().unwrap().len(), 2);
 }
 
@@ -122,13 +141,53 @@ fn what_cannot_run_is_refused_with_its_path() {
     let (path, message) = bad(json!({"containers": [{"name": "proxy", "imge": "x"}]}));
     assert_eq!(path, "spec.deployment.podTemplateSpec.spec.containers[0].imge");
     assert!(message.contains("unknown field"), "{message}");
-    let (path, message) = bad(json!({"containers": [{"name": "proxy", "env": [{"name": "KONG_DATABASE", "value": "postgres"}]}]}));
+    let (path, message) = bad(
+        json!({"containers": [{"name": "proxy", "env": [{"name": "KONG_DATABASE", "value": "postgres"}]}]}),
+    );
     assert_eq!(path, "spec.deployment.podTemplateSpec.spec.containers[proxy].env[KONG_DATABASE]");
     assert!(message.contains("\"postgres\""), "{message}");
     let (path, _) = bad(json!({"containers": [{"name": "proxy", "args": "not a list"}]}));
-    assert_eq!(path, "spec.deployment.podTemplateSpec");
+    assert_eq!(path, "spec.deployment.podTemplateSpec.spec.containers[0].args");
+    let (path, _) = bad(json!({"containers": [{"name": "sidecar", "imge": "x"}]}));
+    assert_eq!(path, "spec.deployment.podTemplateSpec.spec.containers[0].imge", "as the user counts");
     let all = refused(pod_spec(json!({"containers": [{"name": "proxy", "a": 1, "b": 2}]})));
     assert_eq!(all.len(), 2, "all at once");
+}
+
+#[test]
+fn what_the_product_needs_cannot_be_taken_away() {
+    let template = |template: Value| refused(json!({"deployment": {"podTemplateSpec": template}}))[0].clone();
+    let (path, message) = template(json!({"metadata": {"labels": {"app": "mine"}}}));
+    assert_eq!(path, "spec.deployment.podTemplateSpec.metadata.labels[app]");
+    assert!(message.contains("\"edge\""), "{message}");
+    let (path, _) =
+        template(json!({"metadata": {"annotations": {"gateway-operator.konghq.com/dataplane": "x"}}}));
+    assert_eq!(
+        path,
+        "spec.deployment.podTemplateSpec.metadata.annotations[gateway-operator.konghq.com/dataplane]"
+    );
+    let (path, message) = template(json!({"spec": {"containers": [{"name": "proxy", "$patch": "delete"}]}}));
+    assert_eq!(path, "spec.deployment.podTemplateSpec.spec.containers");
+    assert!(message.contains("\"proxy\""), "{message}");
+    let more = planned(
+        json!({"deployment": {"podTemplateSpec": {"metadata": {"labels": {"team": "a"}, "annotations": {"b": "c"}}}}}),
+    );
+    assert_eq!(more.deployment.body()["spec"]["template"]["metadata"]["labels"]["team"], "a");
+}
+
+#[test]
+fn a_resource_the_user_names_once_has_no_default_of_ours_beside_it() {
+    let resources = |resources: Value| {
+        proxy(&planned(pod_spec(json!({"containers": [{"name": "proxy", "resources": resources}]}))))["resources"].clone()
+    };
+    assert_eq!(
+        resources(json!({"requests": {"memory": "2Gi"}})),
+        json!({"requests": {"cpu": "100m", "memory": "2Gi"}, "limits": {"cpu": "1000m"}})
+    );
+    assert_eq!(
+        resources(json!({"limits": {"cpu": "50m"}})),
+        json!({"requests": {"memory": "256Mi"}, "limits": {"cpu": "50m", "memory": "1000Mi"}})
+    );
 }
 
 #[test]
@@ -136,7 +195,9 @@ fn long_names_still_give_names_that_kubernetes_takes() {
     let mut object = dataplane(json!({}));
     object.metadata.name = Some("x".repeat(253));
     let objects = objects(&Settings::default(), &object, &certificate()).unwrap();
-    for name in [objects.deployment.name(), objects.ingress.name(), objects.admin.name(), objects.certificate.name()] {
+    for name in
+        [objects.deployment.name(), objects.ingress.name(), objects.admin.name(), objects.certificate.name()]
+    {
         assert!(name.len() <= 63, "{name}");
     }
     let labels = &objects.deployment.body()["metadata"]["labels"];
@@ -166,12 +227,14 @@ fn service(kind: &str, ingress: Value) -> Service {
 }
 
 fn pod(status: Value) -> Arc<Pod> {
-    Arc::new(serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "team"}, "status": status})).unwrap())
+    Arc::new(serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "team", "labels": {"app": "edge"}}, "status": status})).unwrap())
 }
 
 fn waiting(reason: &str, message: &str) -> Arc<Pod> {
     let state = json!({"waiting": {"reason": reason, "message": message}});
-    pod(json!({"containerStatuses": [{"name": "proxy", "image": "kong:nope", "imageID": "", "ready": false, "restartCount": 0, "state": state}]}))
+    pod(
+        json!({"containerStatuses": [{"name": "proxy", "image": "kong:nope", "imageID": "", "ready": false, "restartCount": 0, "state": state}]}),
+    )
 }
 
 fn seen(deployment: &Deployment, service: &Service, pods: &[Arc<Pod>]) -> crds::dataplane::DataPlaneStatus {
@@ -184,21 +247,31 @@ fn condition<'a>(status: &'a crds::dataplane::DataPlaneStatus, type_: &str) -> (
 }
 
 fn serving() -> Deployment {
-    deployment(json!({"replicas": 2}), json!({"observedGeneration": 2, "replicas": 2, "readyReplicas": 2, "updatedReplicas": 2, "availableReplicas": 2}))
+    deployment(
+        json!({"replicas": 2}),
+        json!({"observedGeneration": 2, "replicas": 2, "readyReplicas": 2, "updatedReplicas": 2, "availableReplicas": 2}),
+    )
 }
 
 #[test]
 fn a_serving_dataplane_is_ready_and_tells_where() {
-    let service = service("LoadBalancer", json!([{"ip": "203.0.113.9"}, {"ip": "10.1.2.3"}, {"hostname": "lb.example"}]));
+    let service = service(
+        "LoadBalancer",
+        json!([{"ip": "203.0.113.9"}, {"ip": "10.1.2.3"}, {"hostname": "lb.example"}]),
+    );
     let status = seen(&serving(), &service, &[]);
     assert_eq!(condition(&status, types::READY), ("True", reasons::READY, "2 of 2 replicas serve"));
     assert_eq!(condition(&status, types::ROLLED_OUT).0, "True");
     assert_eq!(condition(&status, types::ADDRESS_ASSIGNED).0, "True");
     let told: Vec<_> = status.addresses.iter().flatten().map(|a| a.value.as_str()).collect();
     assert_eq!(told, ["203.0.113.9", "lb.example", "10.1.2.3", "10.96.0.5"]);
-    let selector = "app=edge,gateway-operator.konghq.com/managed-by=dataplane,gateway-operator.konghq.com/track=1";
+    let selector =
+        "app=edge,gateway-operator.konghq.com/managed-by=dataplane,gateway-operator.konghq.com/track=1";
     assert_eq!(status.selector.as_deref(), Some(selector));
-    assert_eq!((status.replicas, status.ready_replicas, status.observed_generation), (Some(2), Some(2), Some(3)));
+    assert_eq!(
+        (status.replicas, status.ready_replicas, status.observed_generation),
+        (Some(2), Some(2), Some(3))
+    );
 }
 
 #[test]
@@ -208,7 +281,10 @@ fn a_missing_load_balancer_is_a_condition_of_its_own() {
     let (state, reason, message) = condition(&status, types::ADDRESS_ASSIGNED);
     assert_eq!((state, reason), ("False", reasons::ADDRESS_PENDING));
     assert!(message.contains("load balancer controller"), "{message}");
-    assert_eq!(condition(&seen(&serving(), &service("ClusterIP", json!([])), &[]), types::ADDRESS_ASSIGNED).0, "True");
+    assert_eq!(
+        condition(&seen(&serving(), &service("ClusterIP", json!([])), &[]), types::ADDRESS_ASSIGNED).0,
+        "True"
+    );
 }
 
 #[test]
@@ -218,22 +294,32 @@ fn a_roll_does_not_touch_ready_while_old_pods_serve() {
     let service = service("ClusterIP", json!([]));
     let status = seen(&rolling, &service, &[]);
     assert_eq!(condition(&status, types::READY).0, "True");
-    assert_eq!(condition(&status, types::ROLLED_OUT), ("False", reasons::PROGRESSING, "1 of 2 replicas are up to date"));
-    let status = seen(&rolling, &service, &[waiting("ErrImagePull", "rpc error: code = NotFound desc = not found")]);
+    assert_eq!(
+        condition(&status, types::ROLLED_OUT),
+        ("False", reasons::PROGRESSING, "1 of 2 replicas are up to date")
+    );
+    let status =
+        seen(&rolling, &service, &[waiting("ErrImagePull", "rpc error: code = NotFound desc = not found")]);
     assert_eq!(condition(&status, types::READY).0, "True");
     assert_eq!(condition(&status, types::ROLLED_OUT).1, reasons::IMAGE_PULL_FAILED);
 }
 
 #[test]
 fn numbers_from_before_the_last_change_prove_nothing() {
-    let old = deployment(json!({"replicas": 2}), json!({"observedGeneration": 1, "replicas": 2, "readyReplicas": 2, "updatedReplicas": 2, "availableReplicas": 2}));
+    let old = deployment(
+        json!({"replicas": 2}),
+        json!({"observedGeneration": 1, "replicas": 2, "readyReplicas": 2, "updatedReplicas": 2, "availableReplicas": 2}),
+    );
     assert_eq!(condition(&seen(&old, &service("ClusterIP", json!([])), &[]), types::ROLLED_OUT).0, "False");
 }
 
 #[test]
 fn no_replicas_serve_nothing() {
     let none = deployment(json!({"replicas": 0}), json!({"observedGeneration": 2}));
-    assert_eq!(condition(&seen(&none, &service("ClusterIP", json!([])), &[]), types::READY).1, reasons::SCALED_TO_ZERO);
+    assert_eq!(
+        condition(&seen(&none, &service("ClusterIP", json!([])), &[]), types::READY).1,
+        reasons::SCALED_TO_ZERO
+    );
 }
 
 #[test]
@@ -241,20 +327,50 @@ fn the_reason_for_waiting_is_named_with_the_remedy() {
     let starting = deployment(json!({"replicas": 1}), json!({"observedGeneration": 2, "replicas": 1}));
     let crash = |state: Value| {
         let last = json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}});
-        pod(json!({"containerStatuses": [{"name": "proxy", "image": "i", "imageID": "", "ready": false, "restartCount": 2, "state": state, "lastState": last}]}))
+        pod(
+            json!({"containerStatuses": [{"name": "proxy", "image": "i", "imageID": "", "ready": false, "restartCount": 2, "state": state, "lastState": last}]}),
+        )
     };
-    let unschedulable = pod(json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available: 1 Insufficient cpu."}]}));
-    let pulled = waiting("ErrImagePull", "failed to pull and unpack image \"docker.io/library/kong:nope\": not found");
-    let backed_off = waiting("ImagePullBackOff", "Back-off pulling image \"kong:nope\": ErrImagePull: failed to pull and unpack image \"docker.io/library/kong:nope\": not found");
+    let start_error = json!({"terminated": {"exitCode": 128, "reason": "StartError", "message": "exec: \"nope\": not found"}});
+    let never_started = pod(
+        json!({"containerStatuses": [{"name": "proxy", "image": "i", "imageID": "", "ready": false, "restartCount": 2,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": start_error}]}),
+    );
+    let unschedulable = pod(
+        json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available: 1 Insufficient cpu."}]}),
+    );
+    let evicted = pod(
+        json!({"phase": "Failed", "conditions": [{"type": "PodScheduled", "status": "False", "message": "x"}]}),
+    );
+    let pulled =
+        waiting("ErrImagePull", "failed to pull and unpack image \"docker.io/library/kong:nope\": not found");
+    let backed_off = waiting(
+        "ImagePullBackOff",
+        "Back-off pulling image \"kong:nope\": ErrImagePull: failed to pull and unpack image \"docker.io/library/kong:nope\": not found",
+    );
     for (pod, reason, words) in [
         (pulled, reasons::IMAGE_PULL_FAILED, "imagePullSecrets"),
         (backed_off, reasons::IMAGE_PULL_FAILED, "\"docker.io/library/kong:nope\": not found. Correct"),
-        (waiting("CreateContainerConfigError", "secret \"x\" not found"), reasons::REFERENCED_RESOURCES_NOT_AVAILABLE, "secret \"x\" not found"),
+        (
+            waiting("CreateContainerConfigError", "secret \"x\" not found"),
+            reasons::REFERENCED_RESOURCES_NOT_AVAILABLE,
+            "secret \"x\" not found",
+        ),
         (waiting("RunContainerError", "exec: \"nope\""), reasons::CONTAINER_START_FAILED, "nope"),
-        (crash(json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}})), reasons::CRASH_LOOP, "exit code 137, out of memory"),
-        (crash(json!({"running": {}})), reasons::CRASH_LOOP, "kubectl logs -n team -c proxy --previous p"),
+        (
+            crash(json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}})),
+            reasons::CRASH_LOOP,
+            "exit code 137, out of memory",
+        ),
+        (
+            crash(json!({"running": {}})),
+            reasons::CRASH_LOOP,
+            "kubectl logs -n team -l app=edge -c proxy --previous",
+        ),
+        (never_started, reasons::CONTAINER_START_FAILED, "\"nope\": not found"),
         (unschedulable, reasons::UNSCHEDULABLE, "Insufficient cpu"),
         (pod(json!({})), reasons::WAITING_TO_BECOME_READY, "0 of 1 replicas"),
+        (evicted, reasons::WAITING_TO_BECOME_READY, "0 of 1 replicas"),
     ] {
         let status = seen(&starting, &service("ClusterIP", json!([])), &[pod]);
         let (state, told, message) = condition(&status, types::READY);
@@ -271,7 +387,10 @@ fn the_two_texts_of_a_failing_pull_give_one_message() {
         condition(&status, types::READY).2.to_owned()
     };
     let cause = "rpc error: code = NotFound desc = failed to resolve reference: not found";
-    assert_eq!(told("ErrImagePull", cause), told("ImagePullBackOff", &format!("Back-off pulling image \"kong:nope\": ErrImagePull: {cause}")));
+    assert_eq!(
+        told("ErrImagePull", cause),
+        told("ImagePullBackOff", &format!("Back-off pulling image \"kong:nope\": ErrImagePull: {cause}"))
+    );
 }
 
 #[test]
@@ -281,8 +400,14 @@ fn pods_that_are_refused_are_told_without_their_made_up_names() {
         deployment(json!({"replicas": 1}), json!({"observedGeneration": 2, "conditions": failure}))
     };
     for (message, reason) in [
-        ("pods \"dataplane-edge-1-abcde\" is forbidden: exceeded quota: small, requested: cpu=1", reasons::QUOTA_EXCEEDED),
-        ("pods \"dataplane-edge-1-abcde\" is forbidden: violates PodSecurity \"restricted:latest\": hostNetwork", reasons::REFUSED_BY_POLICY),
+        (
+            "pods \"dataplane-edge-1-abcde\" is forbidden: exceeded quota: small, requested: cpu=1",
+            reasons::QUOTA_EXCEEDED,
+        ),
+        (
+            "pods \"dataplane-edge-1-abcde\" is forbidden: violates PodSecurity \"restricted:latest\": hostNetwork",
+            reasons::REFUSED_BY_POLICY,
+        ),
     ] {
         let status = seen(&refused(message), &service("ClusterIP", json!([])), &[]);
         let (_, told, text) = condition(&status, types::READY);
@@ -305,7 +430,9 @@ fn a_failure_keeps_what_is_known_of_what_runs() {
 fn a_status_seen_twice_is_the_same() {
     let mut object = dataplane(json!({}));
     let (deployment, ingress) = (serving(), service("ClusterIP", json!([])));
-    let at = |object: &DataPlane, now| status(object, &Seen { deployment: &deployment, ingress: &ingress, pods: &[], now });
+    let at = |object: &DataPlane, now| {
+        status(object, &Seen { deployment: &deployment, ingress: &ingress, pods: &[], now })
+    };
     let first = at(&object, now());
     object.status = Some(first.clone());
     assert_eq!(at(&object, Timestamp::from_second(1_900_000_000).unwrap()), first);

@@ -7,7 +7,12 @@
 use std::sync::Arc;
 
 use crds::conditions::reasons;
-use crds::k8s::{ContainerState, ContainerStatus, Deployment, Pod};
+use crds::k8s::{ContainerState, ContainerStateTerminated, ContainerStatus, Deployment, Pod};
+use crds::names::labels;
+
+/// Why the kubelet says a container ended that could not be started, and waits that it will try to start.
+const NEVER_STARTED: &str = "StartError";
+const NEVER_STARTED_YET: &str = "RunContainerError";
 
 /// Something that keeps pods from running.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,10 +25,20 @@ pub struct Trouble {
 
 /// The first trouble there is.
 pub fn find(pods: &[Arc<Pod>], deployment: &Deployment) -> Option<Trouble> {
-    let mut pods: Vec<_> = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect();
+    let mut pods: Vec<_> = pods.iter().filter(|pod| is_alive(pod)).collect();
     pods.sort_by_key(|pod| &pod.metadata.name);
     let each = |look: fn(&Pod) -> Option<Trouble>| pods.iter().find_map(|pod| look(pod));
-    each(stuck_container).or_else(|| each(crash_loop)).or_else(|| refused(deployment)).or_else(|| each(unschedulable)).or_else(|| overdue(deployment))
+    each(stuck_container)
+        .or_else(|| each(crash_loop))
+        .or_else(|| refused(deployment))
+        .or_else(|| each(unschedulable))
+        .or_else(|| overdue(deployment))
+}
+
+/// Pods that go, and those that were evicted or ended, say nothing about what will run.
+fn is_alive(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    pod.metadata.deletion_timestamp.is_none() && !matches!(phase, Some("Failed" | "Succeeded"))
 }
 
 fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
@@ -38,11 +53,18 @@ fn stuck_container(pod: &Pod) -> Option<Trouble> {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
         let said = waiting.message.as_deref().unwrap_or_default();
         let (reason, message) = match waiting.reason.as_deref()? {
-            "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" | "RegistryUnavailable" => {
-                (reasons::IMAGE_PULL_FAILED, image(container, said))
+            "ErrImagePull"
+            | "ImagePullBackOff"
+            | "InvalidImageName"
+            | "ErrImageNeverPull"
+            | "RegistryUnavailable" => (reasons::IMAGE_PULL_FAILED, image(container, said)),
+            "CreateContainerConfigError" => {
+                (reasons::REFERENCED_RESOURCES_NOT_AVAILABLE, reference(container, said))
             }
-            "CreateContainerConfigError" => (reasons::REFERENCED_RESOURCES_NOT_AVAILABLE, reference(container, said)),
-            "CreateContainerError" | "RunContainerError" => (reasons::CONTAINER_START_FAILED, start(container, said)),
+            // Between tries the kubelet reports a back-off; `crash_loop` then says the same from what it left.
+            "CreateContainerError" | NEVER_STARTED_YET => {
+                (reasons::CONTAINER_START_FAILED, start(container, said))
+            }
             _ => return None,
         };
         Some(Trouble { reason, message })
@@ -52,35 +74,63 @@ fn stuck_container(pod: &Pod) -> Option<Trouble> {
 fn image(container: &ContainerStatus, said: &str) -> String {
     let cause = said.split_once("ErrImagePull: ").map_or(said, |(_, cause)| cause);
     let cause = cause.rsplit_once("desc = ").map_or(cause, |(_, cause)| cause);
-    let cause = if cause.is_empty() || cause.starts_with("Back-off") { String::new() } else { format!(": {cause}") };
+    let cause =
+        if cause.is_empty() || cause.starts_with("Back-off") { String::new() } else { format!(": {cause}") };
     let (name, image) = (&container.name, &container.image);
-    format!("image {image:?} of container {name:?} cannot be pulled{cause}. Correct the image or its tag, or add imagePullSecrets")
+    format!(
+        "image {image:?} of container {name:?} cannot be pulled{cause}. Correct the image or its tag, or add imagePullSecrets"
+    )
 }
 
 fn reference(container: &ContainerStatus, said: &str) -> String {
-    format!("container {:?} cannot be configured: {said}. Create what it refers to, or correct the reference", container.name)
+    format!(
+        "container {:?} cannot be configured: {said}. Create what it refers to, or correct the reference",
+        container.name
+    )
 }
 
 fn start(container: &ContainerStatus, said: &str) -> String {
-    format!("container {:?} cannot be started: {said}. Correct its command or its security context", container.name)
+    format!(
+        "container {:?} cannot be started: {said}. Correct its command or its security context",
+        container.name
+    )
 }
 
-/// A container that ended and was restarted counts until it is ready, also while it happens to run.
+/// A container that ended more than once counts until it is ready, also while it happens to run.
 fn crash_loop(pod: &Pod) -> Option<Trouble> {
-    let container = containers(pod).find(|container| container.restart_count > 0 && !container.ready && ended(container).is_some())?;
-    let (code, reason) = ended(container)?;
+    let container = containers(pod)
+        .find(|container| container.restart_count > 1 && !container.ready && ended(container).is_some())?;
+    let ended = ended(container)?;
     let name = &container.name;
+    if ended.reason.as_deref() == Some(NEVER_STARTED) {
+        return Some(Trouble {
+            reason: reasons::CONTAINER_START_FAILED,
+            message: start(container, ended.message.as_deref().unwrap_or_default()),
+        });
+    }
+    let why = if ended.reason.as_deref() == Some("OOMKilled") {
+        ", out of memory: raise its memory limit"
+    } else {
+        ""
+    };
+    let labels = pod
+        .metadata
+        .labels
+        .as_ref()
+        .and_then(|labels| labels.get(labels::APP))
+        .map_or_else(String::new, |app| format!(" -l {}={app}", labels::APP));
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
-    let why = if reason == "OOMKilled" { ", out of memory: raise its memory limit" } else { "" };
-    let message = format!("container {name:?} ends again and again, with exit code {code}{why}. See why: kubectl logs -n {namespace} -c {name} --previous {}", pod.metadata.name.as_deref().unwrap_or_default());
+    let message = format!(
+        "container {name:?} ends again and again, with exit code {}{why}. See why: kubectl logs -n {namespace}{labels} -c {name} --previous",
+        ended.exit_code
+    );
     Some(Trouble { reason: reasons::CRASH_LOOP, message })
 }
 
-fn ended(container: &ContainerStatus) -> Option<(i32, &str)> {
-    let of = |state: &Option<ContainerState>| state.as_ref().and_then(|state| state.terminated.clone()).is_some();
-    let state = if of(&container.last_state) { &container.last_state } else { &container.state };
-    let terminated = state.as_ref()?.terminated.as_ref()?;
-    Some((terminated.exit_code, terminated.reason.as_deref().unwrap_or_default()))
+fn ended(container: &ContainerStatus) -> Option<&ContainerStateTerminated> {
+    let of = |state: Option<&'_ ContainerState>| state.and_then(|state| state.terminated.as_ref()).is_some();
+    let state = if of(container.last_state.as_ref()) { &container.last_state } else { &container.state };
+    state.as_ref()?.terminated.as_ref()
 }
 
 fn unschedulable(pod: &Pod) -> Option<Trouble> {
@@ -94,7 +144,7 @@ fn unschedulable(pod: &Pod) -> Option<Trouble> {
 /// What kept the Deployment from making pods at all.
 fn refused(deployment: &Deployment) -> Option<Trouble> {
     let said = condition(deployment, "ReplicaFailure", "True")?;
-    let (reason, remedy) = if said.contains("exceeded quota") || said.contains("LimitRange") {
+    let (reason, remedy) = if said.contains("exceeded quota") || said.contains(" usage per ") {
         (reasons::QUOTA_EXCEEDED, "Raise the quota, or lower replicas or resources")
     } else {
         (reasons::REFUSED_BY_POLICY, "Change podTemplateSpec or the policy")
@@ -109,7 +159,9 @@ fn without_pod_name(said: &str) -> &str {
 
 fn overdue(deployment: &Deployment) -> Option<Trouble> {
     let conditions = deployment.status.as_ref()?.conditions.as_deref()?;
-    let late = |c: &&crds::k8s::DeploymentCondition| c.type_ == "Progressing" && c.reason.as_deref() == Some("ProgressDeadlineExceeded");
+    let late = |c: &&crds::k8s::DeploymentCondition| {
+        c.type_ == "Progressing" && c.reason.as_deref() == Some("ProgressDeadlineExceeded")
+    };
     conditions.iter().find(late)?;
     let message = "the pods did not become ready within progressDeadlineSeconds, and none says why. See the logs of the proxy container".to_owned();
     Some(Trouble { reason: reasons::PROGRESS_DEADLINE_EXCEEDED, message })

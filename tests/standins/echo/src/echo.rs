@@ -47,14 +47,11 @@ pub async fn answer(
     tasks: TaskTracker,
     mut request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let mut response = match request
-        .headers()
-        .get(SEC_WEBSOCKET_KEY)
-        .map(|key| derive_accept_key(key.as_bytes()))
-    {
-        Some(accept) => switch(&mut request, &accept, &tasks),
-        None => plain(&place, request).await,
-    };
+    let mut response =
+        match request.headers().get(SEC_WEBSOCKET_KEY).map(|key| derive_accept_key(key.as_bytes())) {
+            Some(accept) => switch(&mut request, &accept, &tasks),
+            None => plain(&place, request).await,
+        };
     if let Ok(pod) = HeaderValue::from_str(&place.pod) {
         response.headers_mut().insert("x-echo-pod", pod);
     }
@@ -72,17 +69,11 @@ async fn plain(place: &Place, request: Request<Incoming>) -> Response<Full<Bytes
         }
         _ => {}
     }
-    let body = body
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes)
-        .unwrap_or_default();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let echo = echo(place, &head, &String::from_utf8_lossy(&body));
     let mut response = Response::new(Full::new(Bytes::from(echo.to_string() + "\n")));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -91,17 +82,9 @@ fn echo(place: &Place, head: &hyper::http::request::Parts, body: &str) -> Value 
     for (name, value) in &head.headers {
         let value = String::from_utf8_lossy(value.as_bytes());
         let all = headers.entry(name.as_str()).or_default();
-        *all = if all.is_empty() {
-            value.into_owned()
-        } else {
-            format!("{all}, {value}")
-        };
+        *all = if all.is_empty() { value.into_owned() } else { format!("{all}, {value}") };
     }
-    let host = head
-        .headers
-        .get(HOST)
-        .and_then(|value| value.to_str().ok())
-        .or_else(|| authority(&head.uri));
+    let host = head.headers.get(HOST).and_then(|value| value.to_str().ok()).or_else(|| authority(&head.uri));
     json!({
         "method": head.method.as_str(),
         "path": head.uri.path(),

@@ -18,9 +18,7 @@ use tokio_util::task::TaskTracker;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let port: u16 = std::env::var("HTTP_PORT")
-        .unwrap_or_else(|_| "3000".to_owned())
-        .parse()?;
+    let port: u16 = std::env::var("HTTP_PORT").unwrap_or_else(|_| "3000".to_owned()).parse()?;
     let socket = bind(port).await?;
     println!("listening on port {}", socket.local_addr()?.port());
     let mut terminate = signal(SignalKind::terminate())?;

@@ -51,9 +51,7 @@ pub async fn answer(node: &Arc<Node>, request: Request<Incoming>) -> Response<Bo
     };
     let mut response = route(node, &asked);
     let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    response
-        .headers_mut()
-        .insert("x-kong-admin-latency", HeaderValue::from(millis));
+    response.headers_mut().insert("x-kong-admin-latency", HeaderValue::from(millis));
     let response = with_headers(node, response, true);
     if gzip { compress(response).await } else { response }
 }
@@ -76,10 +74,7 @@ pub struct Asked {
 impl Asked {
     /// Whether an argument of the query is set to 1, true or on.
     pub fn flag(&self, name: &str) -> bool {
-        let value = self
-            .query
-            .split('&')
-            .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        let value = self.query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         value.is_some_and(|value| ["1", "true", "on"].contains(&value))
     }
 }
@@ -99,10 +94,7 @@ async fn read(node: &Node, mut body: Incoming) -> Option<Vec<u8>> {
 }
 
 fn segments(path: &str) -> Vec<String> {
-    path.split('/')
-        .filter(|part| !part.is_empty())
-        .map(decode)
-        .collect()
+    path.split('/').filter(|part| !part.is_empty()).map(decode).collect()
 }
 
 /// Percent-decodes a segment.
@@ -111,12 +103,8 @@ pub fn decode(text: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
-        let digits = bytes
-            .get(at + 1..at + 3)
-            .and_then(|digits| std::str::from_utf8(digits).ok());
-        let value = digits
-            .filter(|_| *byte == b'%')
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let digits = bytes.get(at + 1..at + 3).and_then(|digits| std::str::from_utf8(digits).ok());
+        let value = digits.filter(|_| *byte == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
         out.push(value.unwrap_or(*byte));
         at += if value.is_some() { 3 } else { 1 };
     }
@@ -135,23 +123,20 @@ fn route(node: &Arc<Node>, asked: &Asked) -> Response<Body> {
         ["config"] if get => config::show(node),
         ["config"] if asked.method == Method::POST => config::push(node, asked),
         ["endpoints"] if get => json(StatusCode::OK, &root::endpoints()),
-        ["plugins", "enabled"] if get => json(
-            StatusCode::OK,
-            &serde_json::json!({"enabled_plugins": node.conf.plugins}),
-        ),
+        ["plugins", "enabled"] if get => {
+            json(StatusCode::OK, &serde_json::json!({"enabled_plugins": node.conf.plugins}))
+        }
         ["timers"] if get => json(
             StatusCode::OK,
             &serde_json::json!({"worker": {"id": 0, "count": node.conf.workers}, "stats": {}}),
         ),
         ["schemas", rest @ ..] => entities::schemas(node, asked, rest),
         ["upstreams", name, "health"] if get => health::upstream(node, name),
-        [
-            "upstreams",
-            name,
-            "targets",
-            target,
-            state @ ("healthy" | "unhealthy"),
-        ] if asked.method == Method::PUT => health::set(node, name, target, *state == "healthy"),
+        ["upstreams", name, "targets", target, state @ ("healthy" | "unhealthy")]
+            if asked.method == Method::PUT =>
+        {
+            health::set(node, name, target, *state == "healthy")
+        }
         [] | ["status" | "config"] => message(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
         [kind, ..] if schema::by_admin_path(kind).is_some() => entities::answer(node, asked, &path),
         _ => message(StatusCode::NOT_FOUND, "Not found"),
@@ -167,9 +152,7 @@ fn options(path: &[&str]) -> Response<Body> {
         _ => return message(StatusCode::NOT_FOUND, "Not found"),
     };
     let mut response = bare(StatusCode::NO_CONTENT);
-    response
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(allowed));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }
 
@@ -202,8 +185,7 @@ async fn compress(response: Response<Body>) -> Response<Body> {
     match packed {
         None => Response::from_parts(head, full(plain)),
         Some(packed) => {
-            head.headers
-                .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             head.headers.remove(CONTENT_LENGTH);
             Response::from_parts(head, full(packed))
         }

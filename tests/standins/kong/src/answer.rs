@@ -17,9 +17,7 @@ pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 
 /// A body of known bytes.
 pub fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into())
-        .map_err(|never| match never {})
-        .boxed_unsync()
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
 /// No body.
@@ -31,9 +29,7 @@ pub fn empty() -> Body {
 pub fn text(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(full(body));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 
@@ -57,17 +53,13 @@ pub fn bare(status: StatusCode) -> Response<Body> {
 /// nginx' own page, after which it closes the connection.
 pub fn nginx_page(status: StatusCode, title: &str, line: Option<&str>) -> Response<Body> {
     let reason = status.canonical_reason().unwrap_or_default();
-    let line = line
-        .map(|line| format!("<center>{line}</center>\r\n"))
-        .unwrap_or_default();
+    let line = line.map(|line| format!("<center>{line}</center>\r\n")).unwrap_or_default();
     let page = format!(
         "<html>\r\n<head><title>{code} {title}</title></head>\r\n<body>\r\n<center><h1>{code} {reason}</h1></center>\r\n\
          {line}<hr><center>openresty</center>\r\n</body>\r\n</html>\r\n",
         code = status.as_u16(),
     );
     let mut response = text(status, "text/html; charset=UTF-8", page);
-    response
-        .headers_mut()
-        .insert(CONNECTION, HeaderValue::from_static("close"));
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }

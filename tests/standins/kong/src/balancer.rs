@@ -73,9 +73,7 @@ impl Upstream {
     /// Every upstream by name.
     pub fn all(entities: &Entities) -> HashMap<String, Arc<Self>> {
         let upstreams = items(entities, "upstreams").filter_map(|item| Self::new(item, entities));
-        upstreams
-            .map(|upstream| (upstream.name.clone(), Arc::new(upstream)))
-            .collect()
+        upstreams.map(|upstream| (upstream.name.clone(), Arc::new(upstream))).collect()
     }
 
     fn new(item: &Value, entities: &Entities) -> Option<Self> {
@@ -104,12 +102,7 @@ impl Upstream {
                 }
             });
             if let Some(address) = address {
-                return Some(Pick {
-                    index,
-                    host,
-                    port,
-                    address,
-                });
+                return Some(Pick { index, host, port, address });
             }
         }
         None
@@ -127,9 +120,7 @@ impl Upstream {
     /// Sets the health of a target by hand; false where there is no such target.
     pub fn set(&self, target: &str, healthy: bool) -> bool {
         self.with(|slots| {
-            let found = slots
-                .iter_mut()
-                .find(|slot| slot.name == target || slot.id == target);
+            let found = slots.iter_mut().find(|slot| slot.name == target || slot.id == target);
             found.map(|slot| slot.record.healthy = healthy).is_some()
         })
     }
@@ -172,11 +163,7 @@ impl Slot {
 /// Smooth weighted round robin, as nginx does it: the greatest current weight wins and pays the total.
 fn turn(slots: &mut [Slot]) -> Option<(usize, String, u16)> {
     let usable = |slot: &Slot| slot.weight > 0 && slot.record.healthy;
-    let total: i64 = slots
-        .iter()
-        .filter(|slot| usable(slot))
-        .map(|slot| slot.weight)
-        .sum();
+    let total: i64 = slots.iter().filter(|slot| usable(slot)).map(|slot| slot.weight).sum();
     let mut best: Option<(usize, i64)> = None;
     for (at, slot) in slots.iter_mut().enumerate() {
         if usable(slot) {
@@ -201,9 +188,7 @@ pub fn split(text: &str, default_port: u16) -> (String, u16) {
     if bare.parse::<IpAddr>().is_ok() {
         return (bare.to_owned(), default_port);
     }
-    let named = text
-        .rsplit_once(':')
-        .and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
+    let named = text.rsplit_once(':').and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
     named.unwrap_or_else(|| (text.to_owned(), default_port))
 }
 

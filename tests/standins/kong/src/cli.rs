@@ -52,14 +52,10 @@ impl Arguments {
         let mut found = Self::default();
         let mut words = words.iter().map(String::as_str);
         while let Some(word) = words.next() {
-            let (name, inline) = word
-                .split_once('=')
-                .map_or((word, None), |(name, value)| (name, Some(value)));
-            let mut value = || {
-                inline
-                    .or_else(|| words.next())
-                    .ok_or_else(|| format!("missing parameter for '{name}'"))
-            };
+            let (name, inline) =
+                word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+            let mut value =
+                || inline.or_else(|| words.next()).ok_or_else(|| format!("missing parameter for '{name}'"));
             match name {
                 "-p" | "--prefix" => found.prefix = Some(value()?.to_owned()),
                 "-w" | "--wait" => found.wait = number(name, value()?)?,
@@ -76,15 +72,12 @@ impl Arguments {
 }
 
 fn number(name: &str, text: &str) -> Result<u64, String> {
-    text.parse()
-        .map_err(|_| format!("'{name}' expects a number, got '{text}'"))
+    text.parse().map_err(|_| format!("'{name}' expects a number, got '{text}'"))
 }
 
 /// Runs a command. The image's entrypoint passes `kong docker-start`; the program does as well without it.
 pub fn run(argv: &[String]) -> ExitCode {
-    let (program, rest) = argv
-        .split_first()
-        .map_or(("", argv), |(first, rest)| (first.as_str(), rest));
+    let (program, rest) = argv.split_first().map_or(("", argv), |(first, rest)| (first.as_str(), rest));
     let entrypoint = program.ends_with("docker-entrypoint.sh");
     let words = match rest.split_first() {
         Some((first, rest)) if entrypoint && (first == "kong" || first.ends_with("/kong")) => rest,
@@ -138,12 +131,8 @@ mod tests {
 
     #[test]
     fn options_take_both_forms() {
-        let wanted = Arguments {
-            command: "quit".into(),
-            prefix: Some("/p".into()),
-            wait: 5,
-            timeout: Some(60),
-        };
+        let wanted =
+            Arguments { command: "quit".into(), prefix: Some("/p".into()), wait: 5, timeout: Some(60) };
         assert_eq!(parse("quit --wait=5 --timeout=60 -p /p"), Ok(wanted.clone()));
         assert_eq!(parse("quit --wait 5 -t 60 --prefix=/p"), Ok(wanted));
         assert!(parse("quit --bogus").unwrap_err().contains("--bogus"));

@@ -119,9 +119,7 @@ impl Conf {
         };
         let log = |key: &str| settings.get(key).unwrap_or_default();
         let timeout = settings.get("nginx_main_worker_shutdown_timeout");
-        let limit = settings
-            .get("nginx_admin_client_max_body_size")
-            .unwrap_or_default();
+        let limit = settings.get("nginx_admin_client_max_body_size").unwrap_or_default();
         Ok(Self {
             version: version(&settings),
             prefix: prefix(&settings),
@@ -150,40 +148,18 @@ impl Conf {
         let list = |entries: &[Listen], subsystem| -> Value {
             let entries: Vec<Value> = entries.iter().map(|entry| entry.to_json(subsystem)).collect();
             // Kong's encoder writes an empty list as an empty object.
-            if entries.is_empty() {
-                json!({})
-            } else {
-                Value::Array(entries)
-            }
+            if entries.is_empty() { json!({}) } else { Value::Array(entries) }
         };
         all.insert("prefix".into(), json!(self.prefix));
-        all.insert(
-            "proxy_listeners".into(),
-            list(&self.listeners.proxy, Subsystem::Http),
-        );
-        all.insert(
-            "admin_listeners".into(),
-            list(&self.listeners.admin, Subsystem::Http),
-        );
-        all.insert(
-            "status_listeners".into(),
-            list(&self.listeners.status, Subsystem::Http),
-        );
-        all.insert(
-            "stream_listeners".into(),
-            list(&self.listeners.stream, Subsystem::Stream),
-        );
-        let ports: serde_json::Map<String, Value> = self
-            .port_maps
-            .iter()
-            .map(|(inner, outer)| (inner.to_string(), json!(outer)))
-            .collect();
+        all.insert("proxy_listeners".into(), list(&self.listeners.proxy, Subsystem::Http));
+        all.insert("admin_listeners".into(), list(&self.listeners.admin, Subsystem::Http));
+        all.insert("status_listeners".into(), list(&self.listeners.status, Subsystem::Http));
+        all.insert("stream_listeners".into(), list(&self.listeners.stream, Subsystem::Stream));
+        let ports: serde_json::Map<String, Value> =
+            self.port_maps.iter().map(|(inner, outer)| (inner.to_string(), json!(outer))).collect();
         all.insert("host_ports".into(), Value::Object(ports));
-        let loaded: serde_json::Map<String, Value> = self
-            .plugins
-            .iter()
-            .map(|name| (name.clone(), json!(true)))
-            .collect();
+        let loaded: serde_json::Map<String, Value> =
+            self.plugins.iter().map(|name| (name.clone(), json!(true))).collect();
         all.insert("loaded_plugins".into(), Value::Object(loaded));
         Value::Object(all)
     }
@@ -198,9 +174,7 @@ pub fn prefix(settings: &Settings) -> PathBuf {
 
 /// The version that is reported.
 pub fn version(settings: &Settings) -> String {
-    settings
-        .get("standin.version")
-        .unwrap_or_else(|| OBSERVED_VERSION.to_owned())
+    settings.get("standin.version").unwrap_or_else(|| OBSERVED_VERSION.to_owned())
 }
 
 fn listeners(settings: &Settings) -> Result<Listeners, String> {
@@ -220,10 +194,7 @@ fn port_maps(settings: &Settings) -> Result<HashMap<u16, u16>, String> {
     let mut maps = HashMap::new();
     for entry in settings.list("port_maps") {
         let pair = entry.split_once(':').and_then(|(outer, inner)| {
-            Some((
-                inner.trim().parse::<u16>().ok()?,
-                outer.trim().parse::<u16>().ok()?,
-            ))
+            Some((inner.trim().parse::<u16>().ok()?, outer.trim().parse::<u16>().ok()?))
         });
         let Some((inner, outer)) = pair else {
             return Err(format!("invalid port mapping (`port_maps`): {entry}"));
@@ -234,16 +205,12 @@ fn port_maps(settings: &Settings) -> Result<HashMap<u16, u16>, String> {
 }
 
 fn declarative(settings: &Settings) -> Option<Declarative> {
-    let file = settings
-        .get("declarative_config")
-        .map(|path| Declarative::File(path.into()));
+    let file = settings.get("declarative_config").map(|path| Declarative::File(path.into()));
     file.or_else(|| settings.get("declarative_config_string").map(Declarative::Text))
 }
 
 fn workers(settings: &Settings) -> usize {
-    let given = settings
-        .get("nginx_main_worker_processes")
-        .filter(|text| text != "auto");
+    let given = settings.get("nginx_main_worker_processes").filter(|text| text != "auto");
     let text = given.or_else(|| settings.get("nginx_worker_processes"));
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     text.and_then(|text| text.parse().ok()).unwrap_or_else(cores)

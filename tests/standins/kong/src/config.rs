@@ -1,6 +1,7 @@
 //! The declarative configuration in force, compiled for serving.
 //! In: entities. Out: one immutable snapshot. Never swaps itself; the node does.
 
+pub mod agreements;
 pub mod checks;
 pub mod faults;
 pub mod ids;
@@ -55,11 +56,7 @@ impl Snapshot {
 
     /// Compiles entities; an empty set has the hash of a node without a configuration.
     pub fn new(entities: Entities, hash: String) -> Self {
-        let hash = if load::is_empty(&entities) {
-            NO_HASH.to_owned()
-        } else {
-            hash
-        };
+        let hash = if load::is_empty(&entities) { NO_HASH.to_owned() } else { hash };
         Self {
             names: names(&entities),
             router: Router::new(&entities),
@@ -80,10 +77,8 @@ impl Snapshot {
     /// The body of the 201 answer: entities by kind and id.
     pub fn to_json(&self) -> Value {
         let kinds = self.entities.iter().map(|(kind, items)| {
-            let items: Map<String, Value> = items
-                .iter()
-                .map(|(id, item)| (id.clone(), item.clone()))
-                .collect();
+            let items: Map<String, Value> =
+                items.iter().map(|(id, item)| (id.clone(), item.clone())).collect();
             (kind.clone(), Value::Object(items))
         });
         Value::Object(kinds.filter(|(_, items)| items != &json!({})).collect())
@@ -102,11 +97,7 @@ impl Snapshot {
 }
 
 fn export(item: &Value) -> Value {
-    let fields = item
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(_, value)| !value.is_null());
+    let fields = item.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
     let short = |value: &Value| match value.as_object() {
         Some(map) if map.len() == 1 => map.get("id").cloned().unwrap_or_else(|| value.clone()),
         _ => value.clone(),
@@ -127,9 +118,7 @@ pub fn reference<'a>(item: &'a Value, field: &str) -> Option<&'a str> {
 fn names(entities: &Entities) -> Names {
     let pair = |item: &Value| {
         let chain = certs::chain(item["cert"].as_str()?).ok()?;
-        certs::pair(chain, certs::key(item["key"].as_str()?).ok()?)
-            .ok()
-            .map(Arc::new)
+        certs::pair(chain, certs::key(item["key"].as_str()?).ok()?).ok().map(Arc::new)
     };
     let pairs: HashMap<&str, _> = items(entities, "certificates")
         .filter_map(|item| Some((item["id"].as_str()?, pair(item)?)))

@@ -37,10 +37,7 @@ pub async fn run(node: Arc<Node>, sockets: Sockets) -> io::Result<()> {
     listen(&node, sockets)?;
     node.store.write_pid()?;
     misbehave(&node);
-    log::notice(&format!(
-        "start worker processes, kong {} (stand-in) is listening",
-        node.conf.version
-    ));
+    log::notice(&format!("start worker processes, kong {} (stand-in) is listening", node.conf.version));
     loop {
         match signals.next().await {
             Wanted::Reload => reload(&node),
@@ -61,29 +58,13 @@ pub async fn run(node: Arc<Node>, sockets: Sockets) -> io::Result<()> {
 
 fn listen(node: &Arc<Node>, sockets: Sockets) -> io::Result<()> {
     for (role, entry, socket) in sockets.http {
-        let tls = if entry.has("ssl") {
-            Some(config(node, role, entry.has("http2"))?)
-        } else {
-            None
-        };
-        let listener = Listener {
-            role,
-            tls,
-            http2: entry.has("http2"),
-            proxy_protocol: entry.has("proxy_protocol"),
-        };
-        tokio::spawn(server::accept(
-            node.clone(),
-            TcpListener::from_std(socket)?,
-            listener,
-        ));
+        let tls = if entry.has("ssl") { Some(config(node, role, entry.has("http2"))?) } else { None };
+        let listener =
+            Listener { role, tls, http2: entry.has("http2"), proxy_protocol: entry.has("proxy_protocol") };
+        tokio::spawn(server::accept(node.clone(), TcpListener::from_std(socket)?, listener));
     }
     for (entry, socket) in sockets.stream {
-        let tls = if entry.has("ssl") {
-            Some(config(node, Role::Proxy, false)?)
-        } else {
-            None
-        };
+        let tls = if entry.has("ssl") { Some(config(node, Role::Proxy, false)?) } else { None };
         tokio::spawn(stream::accept(node.clone(), TcpListener::from_std(socket)?, tls));
     }
     for socket in sockets.udp {
@@ -96,10 +77,9 @@ fn config(node: &Arc<Node>, role: Role, http2: bool) -> io::Result<Arc<ServerCon
     let own = &node.conf.certificates;
     let or_localhost = |pair: &Option<Arc<_>>| pair.clone().unwrap_or_else(|| node.localhost.clone());
     let resolver: Arc<dyn ResolvesServerCert> = match role {
-        Role::Proxy => Arc::new(BySni {
-            snapshot: node.routing.subscribe(),
-            fallback: or_localhost(&own.proxy),
-        }),
+        Role::Proxy => {
+            Arc::new(BySni { snapshot: node.routing.subscribe(), fallback: or_localhost(&own.proxy) })
+        }
         Role::Admin => Arc::new(Fixed(or_localhost(&own.admin))),
         Role::Status => Arc::new(Fixed(or_localhost(&own.status))),
     };
@@ -158,12 +138,9 @@ async fn quit(node: &Arc<Node>, signals: &mut Signals) {
             }
         }
     }
-    sleep(if busy {
-        LAST
-    } else {
-        IDLE.saturating_sub(begun.elapsed())
-    })
-    .await;
+    let waited = begun.elapsed();
+    let rest = if waited > AT_ONCE { LAST } else { IDLE.saturating_sub(waited) };
+    sleep(rest).await;
 }
 
 fn end(node: &Node) {

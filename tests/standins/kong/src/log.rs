@@ -32,9 +32,7 @@ pub fn access(setting: &str, line: &Access<'_>) {
         return;
     }
     let time = Timestamp::now().strftime("%d/%b/%Y:%H:%M:%S +0000");
-    let bytes = line
-        .bytes
-        .map_or_else(|| "-".to_owned(), |bytes| bytes.to_string());
+    let bytes = line.bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string());
     let text = format!(
         "{} - - [{time}] \"{}\" {} {bytes} \"-\" \"{}\" kong_request_id: \"{}\"\n",
         line.remote, line.request, line.status, line.agent, line.id
@@ -48,11 +46,7 @@ pub fn access(setting: &str, line: &Access<'_>) {
 }
 
 fn append(path: &Path, text: &str) -> std::io::Result<()> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)?
-        .write_all(text.as_bytes())
+    OpenOptions::new().create(true).append(true).open(path)?.write_all(text.as_bytes())
 }
 
 /// A line of the error log, level `notice`.

@@ -9,13 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use crate::config::service::Counting;
 
 /// Upper bounds of request and upstream latencies, in milliseconds.
-pub const LATENCY: [u64; 13] = [
-    25, 50, 80, 100, 250, 400, 700, 1000, 2000, 5000, 10_000, 30_000, 60_000,
-];
+pub const LATENCY: [u64; 13] = [25, 50, 80, 100, 250, 400, 700, 1000, 2000, 5000, 10_000, 30_000, 60_000];
 /// Upper bounds of what Kong itself adds, in milliseconds.
-pub const OWN: [u64; 17] = [
-    1, 2, 5, 7, 10, 15, 20, 30, 50, 75, 100, 200, 500, 750, 1000, 3000, 6000,
-];
+pub const OWN: [u64; 17] = [1, 2, 5, 7, 10, 15, 20, 30, 50, 75, 100, 200, 500, 750, 1000, 3000, 6000];
 
 /// One request, as it is counted.
 #[derive(Clone, Debug)]
@@ -54,10 +50,7 @@ pub struct Histogram {
 impl Histogram {
     fn observe(&mut self, bounds: &[u64], value: u64) {
         self.buckets.resize(bounds.len() + 1, 0);
-        let at = bounds
-            .iter()
-            .position(|bound| value <= *bound)
-            .unwrap_or(bounds.len());
+        let at = bounds.iter().position(|bound| value <= *bound).unwrap_or(bounds.len());
         if let Some(bucket) = self.buckets.get_mut(at) {
             *bucket += 1;
         }
@@ -95,32 +88,18 @@ impl Registry {
         let (service, route) = (sample.service.clone(), sample.route.clone());
         if sample.counting.codes {
             let source = if sample.from_service { "service" } else { "kong" };
-            *counts
-                .requests
-                .entry((service.clone(), route.clone(), sample.code, source))
-                .or_default() += 1;
+            *counts.requests.entry((service.clone(), route.clone(), sample.code, source)).or_default() += 1;
         }
         if sample.counting.latency {
             let pair = (service.clone(), route.clone());
-            counts
-                .total
-                .entry(pair.clone())
-                .or_default()
-                .observe(&LATENCY, sample.total);
+            counts.total.entry(pair.clone()).or_default().observe(&LATENCY, sample.total);
             if let Some(upstream) = sample.upstream {
-                counts
-                    .upstream
-                    .entry(pair.clone())
-                    .or_default()
-                    .observe(&LATENCY, upstream);
+                counts.upstream.entry(pair.clone()).or_default().observe(&LATENCY, upstream);
             }
             counts.own.entry(pair).or_default().observe(&OWN, sample.own);
         }
         if sample.counting.bandwidth {
-            *counts
-                .bytes
-                .entry((service.clone(), route.clone(), "ingress"))
-                .or_default() += sample.ingress;
+            *counts.bytes.entry((service.clone(), route.clone(), "ingress")).or_default() += sample.ingress;
             *counts.bytes.entry((service, route, "egress")).or_default() += sample.egress;
         }
     }

@@ -88,15 +88,9 @@ pub async fn answer(
     let Some(found) = find(&exchange, &snapshot) else {
         return errors::own(&exchange, &Own::new(404, "no Route matched with those values"));
     };
-    let service = found
-        .route
-        .service
-        .as_ref()
-        .and_then(|id| snapshot.services.get(id))
-        .cloned();
-    let mut record = service
-        .as_ref()
-        .map(|service| Record::new(&exchange, &snapshot, service, &found.route, &body));
+    let service = found.route.service.as_ref().and_then(|id| snapshot.services.get(id)).cloned();
+    let mut record =
+        service.as_ref().map(|service| Record::new(&exchange, &snapshot, service, &found.route, &body));
     if !node.conf.switches.latency.is_zero() {
         tokio::time::sleep(node.conf.switches.latency).await;
     }
@@ -135,11 +129,8 @@ fn host(head: &Parts) -> String {
         .and_then(|value| value.to_str().ok())
         .or_else(|| head.uri.authority().map(hyper::http::uri::Authority::as_str));
     let given = given.unwrap_or_default();
-    let bare = if given.ends_with(']') {
-        given
-    } else {
-        given.rsplit_once(':').map_or(given, |(host, _)| host)
-    };
+    let bare =
+        if given.ends_with(']') { given } else { given.rsplit_once(':').map_or(given, |(host, _)| host) };
     bare.to_ascii_lowercase()
 }
 
@@ -185,19 +176,11 @@ fn before(
 fn redirect(exchange: &Exchange<'_>, status: u16) -> Response<Body> {
     if status == 426 {
         let mut response = errors::own(exchange, &Own::new(426, "Please use HTTPS protocol"));
-        response
-            .headers_mut()
-            .insert("connection", HeaderValue::from_static("Upgrade"));
-        response
-            .headers_mut()
-            .insert("upgrade", HeaderValue::from_static("TLS/1.2, HTTP/1.1"));
+        response.headers_mut().insert("connection", HeaderValue::from_static("Upgrade"));
+        response.headers_mut().insert("upgrade", HeaderValue::from_static("TLS/1.2, HTTP/1.1"));
         return response;
     }
-    let target = exchange
-        .head
-        .uri
-        .path_and_query()
-        .map_or("/", |path| path.as_str());
+    let target = exchange.head.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut response = Response::new(crate::answer::empty());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::MOVED_PERMANENTLY);
     if let Ok(location) = HeaderValue::from_str(&format!("https://{}{target}", exchange.host)) {
@@ -209,23 +192,15 @@ fn redirect(exchange: &Exchange<'_>, status: u16) -> Response<Body> {
 
 /// The plugin `request-termination`.
 fn terminate(exchange: &Exchange<'_>, config: &Value) -> Response<Body> {
-    let status = config["status_code"]
-        .as_u64()
-        .and_then(|code| u16::try_from(code).ok())
-        .unwrap_or(503);
+    let status = config["status_code"].as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or(503);
     let Some(text) = config["body"].as_str() else {
         let code = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
         let default = code.canonical_reason().unwrap_or("Service unavailable");
-        return errors::own(
-            exchange,
-            &Own::new(status, config["message"].as_str().unwrap_or(default)),
-        );
+        return errors::own(exchange, &Own::new(status, config["message"].as_str().unwrap_or(default)));
     };
     let mut response = Response::new(full(text.to_owned()));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-    let kind = config["content_type"]
-        .as_str()
-        .unwrap_or("application/json; charset=utf-8");
+    let kind = config["content_type"].as_str().unwrap_or("application/json; charset=utf-8");
     if let Ok(kind) = HeaderValue::from_str(kind) {
         response.headers_mut().insert(CONTENT_TYPE, kind);
     }
@@ -241,10 +216,7 @@ async fn sending(body: Incoming, buffered: bool) -> Option<Sending> {
     if buffered {
         return Some(Sending::Whole(body.collect().await.ok()?.to_bytes()));
     }
-    Some(Sending::Stream(
-        body.map_err(|error| -> BodyError { Box::new(error) })
-            .boxed_unsync(),
-    ))
+    Some(Sending::Stream(body.map_err(|error| -> BodyError { Box::new(error) }).boxed_unsync()))
 }
 
 impl From<Failure> for Own {

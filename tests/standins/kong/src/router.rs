@@ -65,12 +65,8 @@ pub struct Route {
 impl Route {
     fn new(item: &Value) -> Self {
         let id = item["id"].as_str().unwrap_or_default().to_owned();
-        let protocols: Vec<&str> = item["protocols"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
+        let protocols: Vec<&str> =
+            item["protocols"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         Self {
             label: item["name"].as_str().unwrap_or(&id).to_owned(),
             id,
@@ -118,16 +114,10 @@ pub struct Router {
 impl Router {
     /// Compiles the routes of HTTP.
     pub fn new(entities: &Entities) -> Self {
-        let mut entries: Vec<Entry> = items(entities, "routes")
-            .filter(|item| is_http(item))
-            .flat_map(compile)
-            .collect();
+        let mut entries: Vec<Entry> =
+            items(entities, "routes").filter(|item| is_http(item)).flat_map(compile).collect();
         // Of two routes with the same priority, the greater id goes first.
-        entries.sort_by(|a, b| {
-            b.priority
-                .cmp(&a.priority)
-                .then_with(|| b.route.id.cmp(&a.route.id))
-        });
+        entries.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| b.route.id.cmp(&a.route.id)));
         Self { entries }
     }
 
@@ -138,20 +128,13 @@ impl Router {
                 Rule::Fields(matcher) => matcher.fits(asked),
                 Rule::Expression(expression) => expression.fits(asked),
             };
-            prefix.map(|prefix| Found {
-                route: entry.route.clone(),
-                prefix,
-            })
+            prefix.map(|prefix| Found { route: entry.route.clone(), prefix })
         })
     }
 }
 
 fn is_http(item: &Value) -> bool {
-    let mut protocols = item["protocols"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str);
+    let mut protocols = item["protocols"].as_array().into_iter().flatten().filter_map(Value::as_str);
     protocols.any(|name| ["http", "https", "grpc", "grpcs"].contains(&name))
 }
 
@@ -162,11 +145,7 @@ fn compile(item: &Value) -> Vec<Entry> {
         let priority = item["priority"].as_u64().unwrap_or(0);
         let parsed = Expression::parse(text).ok();
         return parsed
-            .map(|parsed| Entry {
-                priority,
-                route,
-                rule: Rule::Expression(parsed),
-            })
+            .map(|parsed| Entry { priority, route, rule: Rule::Expression(parsed) })
             .into_iter()
             .collect();
     }
@@ -175,15 +154,6 @@ fn compile(item: &Value) -> Vec<Entry> {
         route: route.clone(),
         rule: Rule::Fields(Matcher::new(item, paths)),
     };
-    let paths: Vec<&str> = item["paths"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
-    if paths.is_empty() {
-        vec![group(&[])]
-    } else {
-        paths.iter().map(|path| group(&[path])).collect()
-    }
+    let paths: Vec<&str> = item["paths"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if paths.is_empty() { vec![group(&[])] } else { paths.iter().map(|path| group(&[path])).collect() }
 }

@@ -94,14 +94,8 @@ pub async fn accept(node: Arc<Node>, socket: TcpListener, listener: Listener) {
 async fn connection(node: &Arc<Node>, listener: &Listener, mut stream: TcpStream, remote: SocketAddr) {
     let _ = stream.set_nodelay(true);
     let Ok(local) = stream.local_addr() else { return };
-    let mut peer = Peer {
-        remote,
-        local,
-        tls: false,
-        sni: None,
-        verdict: Verdict::Accepted,
-        misdirected: false,
-    };
+    let mut peer =
+        Peer { remote, local, tls: false, sni: None, verdict: Verdict::Accepted, misdirected: false };
     if listener.proxy_protocol {
         match preface::proxied(&mut stream).await {
             Some(Some(told)) => peer.remote = told,
@@ -152,10 +146,7 @@ where
         let _ = connection.await;
     } else {
         let mut builder = hyper::server::conn::http1::Builder::new();
-        builder
-            .title_case_headers(true)
-            .preserve_header_case(true)
-            .header_read_timeout(None);
+        builder.title_case_headers(true).preserve_header_case(true).header_read_timeout(None);
         let connection = builder.serve_connection(io, service).with_upgrades();
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
@@ -181,12 +172,12 @@ async fn answer(
         request.method(),
         request.uri().path_and_query().map_or("/", |path| path.as_str())
     );
-    let agent = request
+    let agent =
+        request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("-").to_owned();
+    let asked = request
         .headers()
-        .get(USER_AGENT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("-")
-        .to_owned();
+        .get(CONNECTION)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
     let id = uuid::Uuid::new_v4().simple().to_string();
     let mut response = match refusal(&peer) {
         Some(response) => response,
@@ -196,7 +187,8 @@ async fn answer(
             Role::Status => status::answer(&node, request).await,
         },
     };
-    finish(&node, version, &mut response);
+    let closing = asked || node.stop.is_cancelled();
+    finish(version, closing, &mut response);
     let logs = &node.conf.logs;
     let setting = match role {
         Role::Proxy => &logs.proxy,
@@ -231,10 +223,9 @@ fn refusal(peer: &Peer) -> Option<Response<Body>> {
             let line = "The plain HTTP request was sent to HTTPS port";
             (line, line)
         }
-        (_, Verdict::Missing) => (
-            "No required SSL certificate was sent",
-            "No required SSL certificate was sent",
-        ),
+        (_, Verdict::Missing) => {
+            ("No required SSL certificate was sent", "No required SSL certificate was sent")
+        }
         (_, Verdict::Foreign) => ("The SSL certificate error", "The SSL certificate error"),
         (false, Verdict::Accepted) => return None,
     };
@@ -242,14 +233,14 @@ fn refusal(peer: &Peer) -> Option<Response<Body>> {
 }
 
 /// nginx names the kind of connection in HTTP/1.1; HTTP/2 forbids it.
-fn finish(node: &Node, version: Version, response: &mut Response<Body>) {
+fn finish(version: Version, closing: bool, response: &mut Response<Body>) {
     if version == Version::HTTP_2 {
         response.headers_mut().remove(CONNECTION);
-    } else if !response.headers().contains_key(CONNECTION)
+    } else if version == Version::HTTP_11
+        && !response.headers().contains_key(CONNECTION)
         && response.status() != StatusCode::SWITCHING_PROTOCOLS
     {
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("keep-alive"));
+        let kind = if closing { "close" } else { "keep-alive" };
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static(kind));
     }
 }

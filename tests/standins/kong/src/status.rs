@@ -26,18 +26,11 @@ pub async fn answer(node: &Arc<Node>, request: Request<Incoming>) -> Response<Bo
             StatusCode::NOT_IMPLEMENTED,
             &json!({"message": "not implemented with the legacy DNS client"}),
         ),
-        "/metrics" if get => text(
-            StatusCode::OK,
-            "text/plain; charset=UTF-8",
-            exposition::render(node),
-        ),
+        "/metrics" if get => text(StatusCode::OK, "text/plain; charset=UTF-8", exposition::render(node)),
         "/status" | "/status/ready" | "/metrics" => {
             message(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
         }
-        _ => match path
-            .strip_prefix("/upstreams/")
-            .and_then(|rest| rest.strip_suffix("/health"))
-        {
+        _ => match path.strip_prefix("/upstreams/").and_then(|rest| rest.strip_suffix("/health")) {
             Some(name) if get => health::upstream(node, name),
             _ => message(StatusCode::NOT_FOUND, "Not found"),
         },

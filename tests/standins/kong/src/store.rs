@@ -19,9 +19,7 @@ pub struct Store {
 impl Store {
     /// The store in this prefix.
     pub fn new(prefix: &Path) -> Self {
-        Self {
-            prefix: prefix.to_owned(),
-        }
+        Self { prefix: prefix.to_owned() }
     }
 
     /// Makes the folders that Kong makes.
@@ -40,16 +38,14 @@ impl Store {
                 )
             })?;
             let probe = path.join(".writable");
-            fs::write(&probe, b"")
-                .and_then(|()| fs::remove_file(&probe))
-                .map_err(|error| {
-                    format!(
-                        "could not prepare Kong prefix at {}: {}: {}",
-                        self.prefix.display(),
-                        path.display(),
-                        reason(&error)
-                    )
-                })?;
+            fs::write(&probe, b"").and_then(|()| fs::remove_file(&probe)).map_err(|error| {
+                format!(
+                    "could not prepare Kong prefix at {}: {}: {}",
+                    self.prefix.display(),
+                    path.display(),
+                    reason(&error)
+                )
+            })?;
         }
         Ok(())
     }
@@ -78,9 +74,7 @@ impl Store {
     /// The id of this node: new with a new prefix.
     pub fn node_id(&self) -> String {
         let path = self.prefix.join("kong.id");
-        let kept = fs::read_to_string(&path)
-            .ok()
-            .filter(|text| uuid::Uuid::parse_str(text.trim()).is_ok());
+        let kept = fs::read_to_string(&path).ok().filter(|text| uuid::Uuid::parse_str(text.trim()).is_ok());
         kept.map_or_else(
             || {
                 let fresh = uuid::Uuid::new_v4().to_string();
@@ -151,11 +145,7 @@ impl Store {
 }
 
 fn first_missing(path: &Path) -> String {
-    let missing = path
-        .ancestors()
-        .take_while(|part| !part.exists())
-        .last()
-        .unwrap_or(path);
+    let missing = path.ancestors().take_while(|part| !part.exists()).last().unwrap_or(path);
     missing.display().to_string()
 }
 
@@ -178,10 +168,8 @@ mod tests {
         let id = store.node_id();
         assert_eq!(store.node_id(), id);
         assert!(store.restore().is_none());
-        let entities = Entities::from([(
-            "services".to_owned(),
-            BTreeMap::from([("i".to_owned(), json!({"id": "i"}))]),
-        )]);
+        let entities =
+            Entities::from([("services".to_owned(), BTreeMap::from([("i".to_owned(), json!({"id": "i"}))]))]);
         store.save(&entities, "abc").unwrap();
         assert_eq!(store.restore(), Some((entities, "abc".to_owned())));
         assert_eq!(store.localhost().unwrap(), store.localhost().unwrap());

@@ -63,9 +63,7 @@ impl Streams {
     pub fn find(&self, asked: &Asked<'_>) -> Option<&str> {
         let sni = |rule: &Rule| {
             rule.snis.is_empty()
-                || asked
-                    .sni
-                    .is_some_and(|asked| rule.snis.iter().any(|own| own.eq_ignore_ascii_case(asked)))
+                || asked.sni.is_some_and(|asked| rule.snis.iter().any(|own| own.eq_ignore_ascii_case(asked)))
         };
         let any = |nets: &[Net], address| nets.is_empty() || nets.iter().any(|net| net.fits(address));
         let fits = |rule: &&Rule| {
@@ -80,22 +78,9 @@ impl Streams {
 
 fn rule(item: &Value) -> Option<Rule> {
     let texts = |field: &str| -> Vec<String> {
-        item[field]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect()
+        item[field].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     };
-    let nets = |field: &str| {
-        item[field]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(Net::new)
-            .collect()
-    };
+    let nets = |field: &str| item[field].as_array().into_iter().flatten().map(Net::new).collect();
     let protocols = texts("protocols");
     let stream = ["tcp", "tls", "udp", "tls_passthrough"];
     if !protocols.iter().any(|name| stream.contains(&name.as_str())) {
@@ -139,12 +124,7 @@ async fn connection(
 ) -> Option<()> {
     let destination = stream.local_addr().ok()?;
     let snapshot = node.routing.borrow().clone();
-    let asked = |protocol, sni| Asked {
-        protocol,
-        sni,
-        source,
-        destination,
-    };
+    let asked = |protocol, sni| Asked { protocol, sni, source, destination };
     let Some(config) = tls else {
         let service = snapshot.streams.find(&asked("tcp", None))?;
         return carry(&snapshot, service, stream).await;
@@ -197,10 +177,7 @@ async fn carry<S: AsyncRead + AsyncWrite + Unpin>(
         None => copy_bidirectional(&mut client, &mut upstream).await.ok()?,
         Some(tls) => {
             let name = service.host.clone().try_into().ok()?;
-            let mut upstream = TlsConnector::from(tls.clone())
-                .connect(name, upstream)
-                .await
-                .ok()?;
+            let mut upstream = TlsConnector::from(tls.clone()).connect(name, upstream).await.ok()?;
             copy_bidirectional(&mut client, &mut upstream).await.ok()?
         }
     };

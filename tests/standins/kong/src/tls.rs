@@ -24,16 +24,11 @@ pub fn server(
     let provider = certs::provider();
     let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13, &TLS12])?;
     let mut config = if ask_for_client {
-        builder
-            .with_client_cert_verifier(Arc::new(clients::AskOnly::new()))
-            .with_cert_resolver(resolver)
+        builder.with_client_cert_verifier(Arc::new(clients::AskOnly::new())).with_cert_resolver(resolver)
     } else {
         builder.with_no_client_auth().with_cert_resolver(resolver)
     };
-    config.alpn_protocols = if http2 {
-        vec![b"h2".to_vec(), b"http/1.1".to_vec()]
-    } else {
-        vec![b"http/1.1".to_vec()]
-    };
+    config.alpn_protocols =
+        if http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
     Ok(Arc::new(config))
 }

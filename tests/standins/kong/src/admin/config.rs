@@ -52,11 +52,7 @@ pub fn push(node: &Arc<Node>, asked: &Asked) -> Response<Body> {
         }
     };
     if node.conf.switches.refuse_config {
-        return refused(
-            asked,
-            json!({"error": "refused, as asked by STANDIN_REFUSE_CONFIG"}),
-            &input,
-        );
+        return refused(asked, json!({"error": "refused, as asked by STANDIN_REFUSE_CONFIG"}), &input);
     }
     if !input.is_object() {
         return message(StatusCode::BAD_REQUEST, "expected a declarative configuration");
@@ -72,27 +68,13 @@ pub fn push(node: &Arc<Node>, asked: &Asked) -> Response<Body> {
 }
 
 fn refused(asked: &Asked, fields: Value, input: &Value) -> Response<Body> {
-    json_answer(
-        StatusCode::BAD_REQUEST,
-        &faults::answer(fields, input, asked.flag("flatten_errors")),
-    )
+    json_answer(StatusCode::BAD_REQUEST, &faults::answer(fields, input, asked.flag("flatten_errors")))
 }
 
 fn read(asked: &Asked) -> Result<Sent, Box<Response<Body>>> {
     let text = String::from_utf8_lossy(&asked.body).into_owned();
-    let kind = asked
-        .kind
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    let nothing = || {
-        Box::new(message(
-            StatusCode::BAD_REQUEST,
-            "expected a declarative configuration",
-        ))
-    };
+    let kind = asked.kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let nothing = || Box::new(message(StatusCode::BAD_REQUEST, "expected a declarative configuration"));
     match kind.as_str() {
         "application/json" => {
             let parsed: Value = serde_json::from_str(&text)
@@ -106,9 +88,7 @@ fn read(asked: &Asked) -> Result<Sent, Box<Response<Body>>> {
         "multipart/form-data" => multipart(&asked.kind, &text).map(Sent::Text).ok_or_else(nothing),
         "application/x-www-form-urlencoded" => {
             let field = text.split('&').find_map(|pair| pair.strip_prefix("config="));
-            field
-                .map(|value| Sent::Text(decode(&value.replace('+', " "))))
-                .ok_or_else(nothing)
+            field.map(|value| Sent::Text(decode(&value.replace('+', " ")))).ok_or_else(nothing)
         }
         _ => Err(Box::new(bare(StatusCode::UNSUPPORTED_MEDIA_TYPE))),
     }
@@ -116,13 +96,9 @@ fn read(asked: &Asked) -> Result<Sent, Box<Response<Body>>> {
 
 /// The field `config` of a form.
 fn multipart(kind: &str, body: &str) -> Option<String> {
-    let boundary = kind
-        .split(';')
-        .find_map(|part| part.trim().strip_prefix("boundary="))?
-        .trim_matches('"');
+    let boundary = kind.split(';').find_map(|part| part.trim().strip_prefix("boundary="))?.trim_matches('"');
     body.split(&format!("--{boundary}")).find_map(|part| {
         let (head, content) = part.split_once("\r\n\r\n")?;
-        head.contains("name=\"config\"")
-            .then(|| content.strip_suffix("\r\n").unwrap_or(content).to_owned())
+        head.contains("name=\"config\"").then(|| content.strip_suffix("\r\n").unwrap_or(content).to_owned())
     })
 }

@@ -36,11 +36,7 @@ pub fn answer(node: &Node, asked: &Asked, path: &[&str]) -> Response<Body> {
             found => found,
         },
     };
-    let fits = |item: &&Value| {
-        owner
-            .as_ref()
-            .is_none_or(|(kind, owner)| belongs(item, entity, kind, owner))
-    };
+    let fits = |item: &&Value| owner.as_ref().is_none_or(|(kind, owner)| belongs(item, entity, kind, owner));
     match last.1 {
         Some(id) => match find(&snapshot.entities, entity, id).filter(fits) {
             Some(item) => json_answer(StatusCode::OK, item),
@@ -48,15 +44,9 @@ pub fn answer(node: &Node, asked: &Asked, path: &[&str]) -> Response<Body> {
         },
         None if is_single(owner.as_ref().map(|(_, owner)| *owner), last.0) => {
             let mut all = items(&snapshot.entities, &entity.name).filter(fits);
-            all.next()
-                .map_or_else(not_found, |item| json_answer(StatusCode::OK, item))
+            all.next().map_or_else(not_found, |item| json_answer(StatusCode::OK, item))
         }
-        None => list(
-            asked,
-            &items(&snapshot.entities, &entity.name)
-                .filter(fits)
-                .collect::<Vec<_>>(),
-        ),
+        None => list(asked, &items(&snapshot.entities, &entity.name).filter(fits).collect::<Vec<_>>()),
     }
 }
 
@@ -77,12 +67,9 @@ fn is_single(owner: Option<&Value>, field: &str) -> bool {
 
 fn belongs(item: &Value, entity: &Entity, kind: &Entity, owner: &Value) -> bool {
     let id = owner["id"].as_str();
-    let down = entity
-        .foreign()
-        .any(|(field, to)| to == kind.name && reference(item, field) == id);
-    let up = kind
-        .foreign()
-        .any(|(field, to)| to == entity.name && reference(owner, field) == item["id"].as_str());
+    let down = entity.foreign().any(|(field, to)| to == kind.name && reference(item, field) == id);
+    let up =
+        kind.foreign().any(|(field, to)| to == entity.name && reference(owner, field) == item["id"].as_str());
     down || up
 }
 
@@ -95,23 +82,14 @@ fn find<'a>(entities: &'a Entities, entity: &Entity, key: &str) -> Option<&'a Va
 }
 
 fn list(asked: &Asked, all: &[&Value]) -> Response<Body> {
-    let argument = |name: &str| {
-        asked
-            .query
-            .split('&')
-            .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
-    };
+    let argument =
+        |name: &str| asked.query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     let size: usize = argument("size").and_then(|size| size.parse().ok()).unwrap_or(100);
-    let offset: usize = argument("offset")
-        .and_then(|offset| offset.parse().ok())
-        .unwrap_or(0);
+    let offset: usize = argument("offset").and_then(|offset| offset.parse().ok()).unwrap_or(0);
     let tag = argument("tags").map(super::decode);
     let tagged = |item: &&&Value| {
-        tag.as_ref().is_none_or(|tag| {
-            item["tags"]
-                .as_array()
-                .is_some_and(|tags| tags.iter().any(|own| own == tag))
-        })
+        tag.as_ref()
+            .is_none_or(|tag| item["tags"].as_array().is_some_and(|tags| tags.iter().any(|own| own == tag)))
     };
     let matching: Vec<&Value> = all.iter().filter(tagged).copied().collect();
     let data: Vec<&Value> = matching.iter().skip(offset).take(size).copied().collect();
@@ -142,10 +120,7 @@ fn write(node: &Node, asked: &Asked, entity: &Entity, id: Option<&str>) -> Respo
             return violation(&errors);
         }
     }
-    let text = format!(
-        "cannot {verb} '{}' entities when not using a database",
-        entity.name
-    );
+    let text = format!("cannot {verb} '{}' entities when not using a database", entity.name);
     json_answer(
         StatusCode::METHOD_NOT_ALLOWED,
         &json!({"code": 12, "name": "operation unsupported", "message": text}),
@@ -156,14 +131,7 @@ fn violation(errors: &Map<String, Value>) -> Response<Body> {
     let mut parts = Vec::new();
     for (field, problem) in errors.iter().filter(|(field, _)| *field == "@entity") {
         debug_assert_eq!(field, "@entity");
-        parts.extend(
-            problem
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .map(str::to_owned),
-        );
+        parts.extend(problem.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
     }
     for (field, problem) in errors.iter().filter(|(field, _)| *field != "@entity") {
         describe(field, problem, &mut parts);
@@ -179,9 +147,9 @@ fn violation(errors: &Map<String, Value>) -> Response<Body> {
 fn describe(field: &str, problem: &Value, parts: &mut Vec<String>) {
     match problem {
         Value::String(text) => parts.push(format!("{field}: {text}")),
-        Value::Object(map) => map
-            .iter()
-            .for_each(|(name, inner)| describe(&format!("{field}.{name}"), inner, parts)),
+        Value::Object(map) => {
+            map.iter().for_each(|(name, inner)| describe(&format!("{field}.{name}"), inner, parts))
+        }
         Value::Array(list) => {
             let wrong = list.iter().enumerate().filter(|(_, entry)| !entry.is_null());
             wrong.for_each(|(at, inner)| describe(&format!("{field}.{}", at + 1), inner, parts));

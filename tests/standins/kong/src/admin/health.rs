@@ -12,22 +12,12 @@ use crate::node::Node;
 /// The health of an upstream's targets.
 pub fn upstream(node: &Node, name: &str) -> Response<Body> {
     let snapshot = node.config.borrow().clone();
-    let found = snapshot
-        .upstreams
-        .values()
-        .find(|upstream| upstream.name == name || upstream.id == name);
+    let found = snapshot.upstreams.values().find(|upstream| upstream.name == name || upstream.id == name);
     let Some(upstream) = found else {
         return message(StatusCode::NOT_FOUND, "Not found");
     };
-    let data: Vec<Value> = upstream
-        .seen()
-        .iter()
-        .map(|seen| entry(seen, &upstream.id))
-        .collect();
-    json_answer(
-        StatusCode::OK,
-        &json!({"data": data, "next": null, "node_id": node.id}),
-    )
+    let data: Vec<Value> = upstream.seen().iter().map(|seen| entry(seen, &upstream.id)).collect();
+    json_answer(StatusCode::OK, &json!({"data": data, "next": null, "node_id": node.id}))
 }
 
 fn entry(seen: &Seen, upstream: &str) -> Value {
@@ -48,10 +38,7 @@ fn entry(seen: &Seen, upstream: &str) -> Value {
 /// Sets the health of a target by hand: 204, or 404.
 pub fn set(node: &Node, name: &str, target: &str, healthy: bool) -> Response<Body> {
     let snapshot = node.routing.borrow().clone();
-    let found = snapshot
-        .upstreams
-        .values()
-        .find(|upstream| upstream.name == name || upstream.id == name);
+    let found = snapshot.upstreams.values().find(|upstream| upstream.name == name || upstream.id == name);
     match found {
         Some(upstream) if upstream.set(target, healthy) => bare(StatusCode::NO_CONTENT),
         _ => message(StatusCode::NOT_FOUND, "Not found"),

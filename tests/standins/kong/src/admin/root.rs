@@ -9,22 +9,16 @@ use crate::node::Node;
 
 /// The body of `GET /`.
 pub fn body(node: &Node) -> Value {
-    let hostname = nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok())
-        .unwrap_or_default();
+    let hostname =
+        nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
     let snapshot = node.config.borrow().clone();
     let mut enabled: Vec<String> = items(&snapshot.entities, "plugins")
         .filter_map(|plugin| plugin["name"].as_str().map(str::to_owned))
         .collect();
     enabled.sort();
     enabled.dedup();
-    let available: Map<String, Value> = node
-        .conf
-        .plugins
-        .iter()
-        .map(|name| (name.clone(), describe(name)))
-        .collect();
+    let available: Map<String, Value> =
+        node.conf.plugins.iter().map(|name| (name.clone(), describe(name))).collect();
     json!({
         "version": node.conf.version,
         "edition": "community",
@@ -40,10 +34,7 @@ pub fn body(node: &Node) -> Value {
 }
 
 fn describe(name: &str) -> Value {
-    let line = BUNDLED
-        .lines()
-        .find(|line| plugin_name(line) == name)
-        .unwrap_or_default();
+    let line = BUNDLED.lines().find(|line| plugin_name(line) == name).unwrap_or_default();
     let mut words = line.split_whitespace().skip(1);
     let version = words.next().unwrap_or("0.0.1");
     let priority: i64 = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
@@ -52,9 +43,8 @@ fn describe(name: &str) -> Value {
 
 /// The body of `GET /endpoints`.
 pub fn endpoints() -> Value {
-    let mut paths: Vec<String> = ["/", "/config", "/endpoints", "/status", "/timers"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut paths: Vec<String> =
+        ["/", "/config", "/endpoints", "/status", "/timers"].map(str::to_owned).to_vec();
     for entity in schema::all() {
         paths.push(format!("/{}", entity.admin));
         paths.push(format!("/{}/{{{}}}", entity.admin, entity.name));

@@ -60,11 +60,8 @@ pub struct Limits {
 
 impl Limits {
     fn new(side: &Value) -> Self {
-        let number = |part: &str, field: &str| {
-            side.get(part)
-                .and_then(|part| part.get(field)?.as_u64())
-                .unwrap_or(0)
-        };
+        let number =
+            |part: &str, field: &str| side.get(part).and_then(|part| part.get(field)?.as_u64()).unwrap_or(0);
         let list = |part: &str| -> Vec<u64> {
             side.get(part)
                 .map_or(&Value::Null, |part| &part["http_statuses"])
@@ -151,14 +148,7 @@ pub struct Record {
 
 impl Default for Record {
     fn default() -> Self {
-        Self {
-            healthy: true,
-            resolved: true,
-            successes: 0,
-            tcp_failures: 0,
-            timeouts: 0,
-            http_failures: 0,
-        }
+        Self { healthy: true, resolved: true, successes: 0, tcp_failures: 0, timeouts: 0, http_failures: 0 }
     }
 }
 

@@ -22,11 +22,8 @@ async fn run(upstream: Weak<Upstream>) {
     while let Some(live) = upstream.upgrade() {
         for (index, seen) in live.seen().into_iter().enumerate() {
             let unhealthy = seen.health == Health::Unhealthy;
-            let interval = if unhealthy {
-                live.checks.unhealthy_interval
-            } else {
-                live.checks.healthy_interval
-            };
+            let interval =
+                if unhealthy { live.checks.unhealthy_interval } else { live.checks.healthy_interval };
             if !interval.is_zero() {
                 let event = probe(&live, &seen).await;
                 live.report(index, event);

@@ -62,10 +62,7 @@ pub fn quit(settings: &Settings, arguments: &Arguments) -> Result<(), String> {
     let pid = running(&store).ok_or("nginx not running")?;
     send(pid, Signal::SIGQUIT)?;
     // Kong waits for a second at least.
-    if !gone(
-        &store,
-        Duration::from_secs(arguments.timeout.unwrap_or(10).max(1)),
-    ) {
+    if !gone(&store, Duration::from_secs(arguments.timeout.unwrap_or(10).max(1))) {
         return send(pid, Signal::SIGTERM);
     }
     println!("Kong stopped (gracefully)");
@@ -79,10 +76,7 @@ pub fn quit(settings: &Settings, arguments: &Arguments) -> Result<(), String> {
 pub fn stop(settings: &Settings, arguments: &Arguments) -> Result<(), String> {
     let (store, pid) = found(settings)?;
     send(pid, Signal::SIGTERM)?;
-    if !gone(
-        &store,
-        Duration::from_secs(arguments.timeout.unwrap_or(10).max(1)),
-    ) {
+    if !gone(&store, Duration::from_secs(arguments.timeout.unwrap_or(10).max(1))) {
         return Err(format!("process {pid} did not end"));
     }
     println!("Kong stopped");
@@ -121,11 +115,7 @@ pub fn health(settings: &Settings) -> Result<(), String> {
 /// Where no process runs, or it refuses.
 pub fn drain(settings: &Settings) -> Result<(), String> {
     let (store, _) = found(settings)?;
-    let kept = store
-        .settings()
-        .into_iter()
-        .find(|(key, _)| key == "status_listen")
-        .map(|(_, value)| value);
+    let kept = store.settings().into_iter().find(|(key, _)| key == "status_listen").map(|(_, value)| value);
     let text = kept.or_else(|| settings.get("status_listen")).unwrap_or_default();
     let listeners = listen::parse("status_listen", &text, Subsystem::Http)?;
     let plain = listeners.iter().find(|entry| !entry.has("ssl"));

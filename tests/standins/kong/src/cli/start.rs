@@ -30,9 +30,7 @@ pub fn prepare(conf: &Conf) -> Result<(), String> {
     let store = Store::new(&conf.prefix);
     store.prepare()?;
     store.localhost()?;
-    store
-        .save_settings(conf.settings.given())
-        .map_err(|error| error.to_string())
+    store.save_settings(conf.settings.given()).map_err(|error| error.to_string())
 }
 
 /// Runs a node until it is told to end.
@@ -58,9 +56,7 @@ pub fn foreground(conf: Conf) -> Result<(), String> {
             log::notice("found persisted lmdb config, loading...");
             node.start_with(entities, hash);
         }
-        lifecycle::run(node, sockets)
-            .await
-            .map_err(|error| error.to_string())
+        lifecycle::run(node, sockets).await.map_err(|error| error.to_string())
     });
     // Tasks that are left are cut here: the process is over.
     runtime.shutdown_background();
@@ -86,9 +82,8 @@ pub fn declarative(node: &Node) -> Result<(), String> {
     };
     let input = load::parse(&text)
         .map_err(|error| format!("{shown}:\nfailed parsing declarative configuration: {error}"))?;
-    let entities = node
-        .judge(&input)
-        .map_err(|fields| format!("{shown}:\n{}", crate::config::lua::table(&fields)))?;
+    let entities =
+        node.judge(&input).map_err(|fields| format!("{shown}:\n{}", crate::config::lua::table(&fields)))?;
     node.start_with(entities, hash_of(&text));
     Ok(())
 }

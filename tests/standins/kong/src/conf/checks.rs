@@ -15,17 +15,9 @@ use crate::tls::clients::ClientCa;
 /// Settings that take one of a few words.
 const CHOICES: [(&str, &[&str]); 5] = [
     ("database", &["postgres", "cassandra", "off"]),
-    (
-        "log_level",
-        &[
-            "debug", "info", "notice", "warn", "error", "crit", "alert", "emerg",
-        ],
-    ),
+    ("log_level", &["debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"]),
     ("role", &["data_plane", "control_plane", "traditional"]),
-    (
-        "router_flavor",
-        &["traditional", "traditional_compatible", "expressions"],
-    ),
+    ("router_flavor", &["traditional", "traditional_compatible", "expressions"]),
     ("worker_consistency", &["strict", "eventual"]),
 ];
 
@@ -53,10 +45,7 @@ pub fn values(settings: &Settings) -> Result<(), String> {
     for (key, choices) in CHOICES {
         let value = settings.get(key).unwrap_or_default();
         if !choices.contains(&value.as_str()) {
-            return Err(format!(
-                "{key} has an invalid value: '{value}' ({})",
-                choices.join(", ")
-            ));
+            return Err(format!("{key} has an invalid value: '{value}' ({})", choices.join(", ")));
         }
     }
     if settings.get("database").as_deref() != Some("off") {
@@ -108,9 +97,7 @@ pub fn nginx_directives(settings: &Settings) -> Result<(), String> {
         let Some(rest) = key.strip_prefix("nginx_") else {
             continue;
         };
-        let block = BLOCKS
-            .iter()
-            .find_map(|block| rest.strip_prefix(block)?.strip_prefix('_'));
+        let block = BLOCKS.iter().find_map(|block| rest.strip_prefix(block)?.strip_prefix('_'));
         let Some(directive) = block else { continue };
         if !DIRECTIVES.split_whitespace().any(|known| known == directive) {
             return Err(format!(
@@ -151,11 +138,8 @@ pub fn client_ca(settings: &Settings) -> Result<Option<ClientCa>, String> {
     let file = settings.get("nginx_admin_ssl_client_certificate");
     let load = |path: &str| {
         let failed = || format!("nginx: [emerg] SSL_CTX_load_verify_locations(\"{path}\") failed");
-        ClientCa::new(
-            &certs::chain(&content(path).ok_or_else(failed)?).map_err(|_| failed())?,
-            mode == "on",
-        )
-        .map_err(|_| failed())
+        ClientCa::new(&certs::chain(&content(path).ok_or_else(failed)?).map_err(|_| failed())?, mode == "on")
+            .map_err(|_| failed())
     };
     match (mode.as_str(), file) {
         ("on" | "optional", None) => {
@@ -170,18 +154,12 @@ pub fn client_ca(settings: &Settings) -> Result<Option<ClientCa>, String> {
 
 /// A path's content, or the text itself where it is PEM.
 fn content(path: &str) -> Option<String> {
-    if path.contains("-----BEGIN") {
-        Some(path.to_owned())
-    } else {
-        fs::read_to_string(path).ok()
-    }
+    if path.contains("-----BEGIN") { Some(path.to_owned()) } else { fs::read_to_string(path).ok() }
 }
 
 /// A time as nginx writes it: `3s`, `500ms`, `1m`, or bare seconds.
 pub fn nginx_time(text: &str) -> Option<Duration> {
-    let digits = text
-        .find(|letter: char| !letter.is_ascii_digit())
-        .unwrap_or(text.len());
+    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(digits)?;
     let number: u64 = number.parse().ok()?;
     match unit.trim() {
@@ -210,21 +188,13 @@ mod tests {
     use super::*;
 
     fn settings(pairs: &[(&str, &str)]) -> Settings {
-        Settings::read(
-            pairs
-                .iter()
-                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned())),
-        )
-        .unwrap()
+        Settings::read(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))).unwrap()
     }
 
     #[test]
     fn words_are_judged_in_kongs_words() {
         let table = [
-            (
-                ("KONG_DATABASE", "foo"),
-                "database has an invalid value: 'foo' (postgres, cassandra, off)",
-            ),
+            (("KONG_DATABASE", "foo"), "database has an invalid value: 'foo' (postgres, cassandra, off)"),
             (
                 ("KONG_LOG_LEVEL", "loud"),
                 "log_level has an invalid value: 'loud' (debug, info, notice, warn, error, crit, alert, emerg)",
@@ -242,10 +212,7 @@ mod tests {
         let found = plugins(&settings(&[("KONG_PLUGINS", "bundled")])).unwrap();
         assert!(found.contains(&"prometheus".to_owned()) && found.len() > 30);
         let error = plugins(&settings(&[("KONG_PLUGINS", "bundled,nosuch")])).unwrap_err();
-        assert!(
-            error.starts_with("nosuch plugin is enabled but not installed"),
-            "{error}"
-        );
+        assert!(error.starts_with("nosuch plugin is enabled but not installed"), "{error}");
     }
 
     #[test]
@@ -255,10 +222,7 @@ mod tests {
         fs::create_dir_all(&handler).unwrap();
         fs::write(handler.join("handler.lua"), "return {}").unwrap();
         let path = format!("{}/?.lua;;", folder.path().display());
-        let found = plugins(&settings(&[
-            ("KONG_PLUGINS", "mine"),
-            ("KONG_LUA_PACKAGE_PATH", &path),
-        ]));
+        let found = plugins(&settings(&[("KONG_PLUGINS", "mine"), ("KONG_LUA_PACKAGE_PATH", &path)]));
         assert_eq!(found, Ok(vec!["mine".to_owned()]));
     }
 

@@ -7,15 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use serde_json::{Value, json};
 
 /// Flags that nginx' `http` subsystem knows, in the order in which Kong prints them.
-const HTTP_FLAGS: [&str; 7] = [
-    "ssl",
-    "http2",
-    "proxy_protocol",
-    "deferred",
-    "bind",
-    "reuseport",
-    "backlog=%d+",
-];
+const HTTP_FLAGS: [&str; 7] =
+    ["ssl", "http2", "proxy_protocol", "deferred", "bind", "reuseport", "backlog=%d+"];
 /// Flags of the `stream` subsystem.
 const STREAM_FLAGS: [&str; 6] = ["udp", "ssl", "proxy_protocol", "bind", "reuseport", "backlog=%d+"];
 
@@ -96,11 +89,7 @@ impl fmt::Display for Listen {
 /// # Errors
 /// Kong's text: `<name> must be of form: …`.
 pub fn parse(name: &str, text: &str, subsystem: Subsystem) -> Result<Vec<Listen>, String> {
-    let entries: Vec<&str> = text
-        .split(',')
-        .map(str::trim)
-        .filter(|entry| !entry.is_empty())
-        .collect();
+    let entries: Vec<&str> = text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
     if entries.first() == Some(&"off") {
         return Ok(Vec::new());
     }
@@ -127,11 +116,7 @@ fn one(entry: &str, subsystem: Subsystem) -> Option<Listen> {
         }
     }
     let (host, address) = split(address?)?;
-    let flags = subsystem
-        .flags()
-        .iter()
-        .filter_map(|flag| find_flag(&given, flag))
-        .collect();
+    let flags = subsystem.flags().iter().filter_map(|flag| find_flag(&given, flag)).collect();
     Some(Listen { host, address, flags })
 }
 
@@ -154,31 +139,18 @@ fn flag_matches(word: &str, flag: &str) -> bool {
 /// `ip:port` or `[ipv6]:port`; a host name is taken as well, as nginx does, and means every address here.
 fn split(text: &str) -> Option<(String, SocketAddr)> {
     if let Ok(address) = text.parse::<SocketAddr>() {
-        let host = if address.is_ipv6() {
-            format!("[{}]", address.ip())
-        } else {
-            address.ip().to_string()
-        };
+        let host = if address.is_ipv6() { format!("[{}]", address.ip()) } else { address.ip().to_string() };
         return Some((host, address));
     }
     let (host, port) = text.rsplit_once(':')?;
-    let named = !host.is_empty()
-        && host
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b".-_*".contains(&byte));
+    let named =
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_*".contains(&byte));
     let looks_like_ip = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     if !named || looks_like_ip {
         return None;
     }
-    let ip = if host == "localhost" {
-        Ipv4Addr::LOCALHOST
-    } else {
-        Ipv4Addr::UNSPECIFIED
-    };
-    Some((
-        host.to_owned(),
-        SocketAddr::new(IpAddr::V4(ip), port.parse().ok()?),
-    ))
+    let ip = if host == "localhost" { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
+    Some((host.to_owned(), SocketAddr::new(IpAddr::V4(ip), port.parse().ok()?)))
 }
 
 #[cfg(test)]
@@ -194,10 +166,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(list[0].to_string(), "0.0.0.0:8000 reuseport backlog=16384");
-        assert_eq!(
-            list[1].to_string(),
-            "0.0.0.0:8443 ssl http2 reuseport backlog=16384"
-        );
+        assert_eq!(list[1].to_string(), "0.0.0.0:8443 ssl http2 reuseport backlog=16384");
         assert_eq!(list[2].to_string(), "[::]:8000");
         assert_eq!(list[1].backlog(), 16384);
         assert_eq!(list[2].backlog(), 511);
@@ -211,14 +180,7 @@ mod tests {
 
     #[test]
     fn refuses_in_kongs_words() {
-        for bad in [
-            "",
-            "1.2.3.4",
-            "0.0.0.0:8000 nosuch",
-            "0.0.0.0:x",
-            "0.0.0.0:8000 backlog=",
-            "1.2.3:80",
-        ] {
+        for bad in ["", "1.2.3.4", "0.0.0.0:8000 nosuch", "0.0.0.0:x", "0.0.0.0:8000 backlog=", "1.2.3:80"] {
             let error = parse("proxy_listen", bad, Subsystem::Http).unwrap_err();
             assert_eq!(
                 error,

@@ -31,10 +31,7 @@ impl Settings {
             }
         }
         for (name, path) in &all {
-            let Some(plain) = name
-                .strip_suffix("_FILE")
-                .filter(|plain| plain.starts_with("KONG_"))
-            else {
+            let Some(plain) = name.strip_suffix("_FILE").filter(|plain| plain.starts_with("KONG_")) else {
                 continue;
             };
             if all.contains_key(plain) {
@@ -42,10 +39,7 @@ impl Settings {
             }
             let text =
                 fs::read_to_string(path).map_err(|error| format!("cannot read {path} ({name}): {error}"))?;
-            given.insert(
-                plain["KONG_".len()..].to_lowercase(),
-                text.trim_end_matches('\n').to_owned(),
-            );
+            given.insert(plain["KONG_".len()..].to_lowercase(), text.trim_end_matches('\n').to_owned());
         }
         let defaults = serde_json::from_str(DEFAULTS).map_err(|error| error.to_string())?;
         Ok(Self { defaults, given })
@@ -71,10 +65,7 @@ impl Settings {
     /// The entries of a list.
     pub fn list(&self, key: &str) -> Vec<String> {
         let text = self.get(key).unwrap_or_default();
-        text.split(',')
-            .map(|entry| entry.trim().to_owned())
-            .filter(|entry| !entry.is_empty())
-            .collect()
+        text.split(',').map(|entry| entry.trim().to_owned()).filter(|entry| !entry.is_empty()).collect()
     }
 
     /// Gives a key a value, as the argument of a command does.
@@ -84,9 +75,7 @@ impl Settings {
 
     /// The keys that were given, with their values.
     pub fn given(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.given
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
+        self.given.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// The object `configuration` of `GET /`: every key, with the paths of keys masked.
@@ -99,9 +88,9 @@ impl Settings {
             let value = match all.get(key) {
                 Some(Value::Array(_)) => json!(self.list(key)),
                 Some(Value::Bool(_)) => json!(is_on(text)),
-                Some(Value::Number(_)) => text
-                    .parse::<i64>()
-                    .map_or_else(|_| json!(text), |number| json!(number)),
+                Some(Value::Number(_)) => {
+                    text.parse::<i64>().map_or_else(|_| json!(text), |number| json!(number))
+                }
                 _ => json!(text),
             };
             all.insert(key.clone(), value);
@@ -110,11 +99,7 @@ impl Settings {
             let secret = key.ends_with("_cert_key") || key.ends_with("password");
             let empty = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
             if secret && !empty {
-                *value = if value.is_array() {
-                    json!(["******"])
-                } else {
-                    json!("******")
-                };
+                *value = if value.is_array() { json!(["******"]) } else { json!("******") };
             }
         }
         all
@@ -131,21 +116,13 @@ mod tests {
     use super::*;
 
     fn settings(pairs: &[(&str, &str)]) -> Settings {
-        Settings::read(
-            pairs
-                .iter()
-                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned())),
-        )
-        .unwrap()
+        Settings::read(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))).unwrap()
     }
 
     #[test]
     fn variables_override_defaults() {
-        let found = settings(&[
-            ("KONG_DATABASE", "off"),
-            ("HOME", "/root"),
-            ("KONG_PLUGINS", "bundled, mine"),
-        ]);
+        let found =
+            settings(&[("KONG_DATABASE", "off"), ("HOME", "/root"), ("KONG_PLUGINS", "bundled, mine")]);
         assert_eq!(found.get("database").as_deref(), Some("off"));
         assert_eq!(found.get("log_level").as_deref(), Some("notice"));
         assert_eq!(found.list("plugins"), ["bundled", "mine"]);
@@ -158,12 +135,7 @@ mod tests {
         let path = folder.path().join("value");
         std::fs::write(&path, "debug\n").unwrap();
         let path = path.to_str().unwrap();
-        assert_eq!(
-            settings(&[("KONG_LOG_LEVEL_FILE", path)])
-                .get("log_level")
-                .as_deref(),
-            Some("debug")
-        );
+        assert_eq!(settings(&[("KONG_LOG_LEVEL_FILE", path)]).get("log_level").as_deref(), Some("debug"));
         let both = [("KONG_LOG_LEVEL_FILE", path), ("KONG_LOG_LEVEL", "info")];
         let error = Settings::read(both.map(|(key, value)| (key.to_owned(), value.to_owned()))).unwrap_err();
         assert!(error.contains("exclusive"), "{error}");
@@ -171,11 +143,8 @@ mod tests {
 
     #[test]
     fn keys_are_masked_and_our_own_switches_hidden() {
-        let found = settings(&[
-            ("KONG_ADMIN_SSL_CERT_KEY", "/secret/tls.key"),
-            ("STANDIN_LATENCY", "5"),
-        ])
-        .to_json();
+        let found =
+            settings(&[("KONG_ADMIN_SSL_CERT_KEY", "/secret/tls.key"), ("STANDIN_LATENCY", "5")]).to_json();
         assert_eq!(found["admin_ssl_cert_key"], json!(["******"]));
         assert!(!found.keys().any(|key| key.contains("standin")));
     }

@@ -28,11 +28,7 @@ impl Switches {
     /// # Errors
     /// Names the variable whose value is no number, or a share outside 0 to 1.
     pub fn read(settings: &Settings) -> Result<Self, String> {
-        let on = |name: &str| {
-            settings
-                .get(&format!("standin.{name}"))
-                .is_some_and(|text| is_on(&text))
-        };
+        let on = |name: &str| settings.get(&format!("standin.{name}")).is_some_and(|text| is_on(&text));
         let share = number(settings, "error_share")?.unwrap_or(0.0);
         if !(0.0..=1.0).contains(&share) {
             return Err("STANDIN_ERROR_SHARE must be between 0 and 1".to_owned());
@@ -55,9 +51,7 @@ fn number(settings: &Settings, name: &str) -> Result<Option<f64>, String> {
         return Ok(None);
     };
     let parsed = text.parse::<f64>().ok().filter(|number| number.is_finite());
-    parsed
-        .map(Some)
-        .ok_or_else(|| format!("STANDIN_{} must be a number, not '{text}'", name.to_uppercase()))
+    parsed.map(Some).ok_or_else(|| format!("STANDIN_{} must be a number, not '{text}'", name.to_uppercase()))
 }
 
 /// The nearest whole number, within `u32`.
@@ -75,9 +69,7 @@ mod tests {
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Switches, String> {
-        let pairs = pairs
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let pairs = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         Switches::read(&Settings::read(pairs).unwrap())
     }
 
@@ -109,15 +101,7 @@ mod tests {
 
     #[test]
     fn says_which_value_is_wrong() {
-        assert!(
-            read(&[("STANDIN_LATENCY", "much")])
-                .unwrap_err()
-                .contains("STANDIN_LATENCY")
-        );
-        assert!(
-            read(&[("STANDIN_ERROR_SHARE", "2")])
-                .unwrap_err()
-                .contains("STANDIN_ERROR_SHARE")
-        );
+        assert!(read(&[("STANDIN_LATENCY", "much")]).unwrap_err().contains("STANDIN_LATENCY"));
+        assert!(read(&[("STANDIN_ERROR_SHARE", "2")]).unwrap_err().contains("STANDIN_ERROR_SHARE"));
     }
 }

@@ -1,10 +1,8 @@
-//! Rules beyond types: what a text must look like, and what fields of one entity must agree on.
-//! In: texts and objects. Out: Kong's messages. Never looks at other entities.
+//! Rules beyond types: what a text must look like.
+//! In: a text and the name of its rule. Out: Kong's message. Never looks at other fields.
 
 use regex::Regex;
-use serde_json::{Map, Value, json};
 
-use super::schema::Entity;
 use crate::router::expression::Expression;
 use crate::tls::certs;
 
@@ -25,32 +23,24 @@ pub fn text(rule: &str, value: &str, plugins: &[String]) -> Result<(), String> {
         "header_name" => header_name(value),
         "tag" => tag(value),
         "target" => target(value),
-        "plugin" if !plugins.iter().any(|known| known == value) => Err(format!(
-            "plugin '{value}' not enabled; add it to the 'plugins' configuration property"
-        )),
+        "plugin" if !plugins.iter().any(|known| known == value) => {
+            Err(format!("plugin '{value}' not enabled; add it to the 'plugins' configuration property"))
+        }
         "expression" => Expression::parse(value)
             .map(drop)
             .map_err(|error| format!("Router Expression failed validation: {error}")),
-        "certificate" => certs::chain(value)
-            .map(drop)
-            .map_err(|error| format!("invalid certificate: {error}")),
-        "key" => certs::key(value)
-            .map(drop)
-            .map_err(|error| format!("invalid key: {error}")),
+        "certificate" => {
+            certs::chain(value).map(drop).map_err(|error| format!("invalid certificate: {error}"))
+        }
+        "key" => certs::key(value).map(drop).map_err(|error| format!("invalid key: {error}")),
         _ => Ok(()),
     }
 }
 
 fn name(value: &str) -> Result<(), String> {
-    let fine = value
-        .chars()
-        .all(|letter| letter.is_alphanumeric() || ".-_~".contains(letter));
+    let fine = value.chars().all(|letter| letter.is_alphanumeric() || ".-_~".contains(letter));
     let message = "it must only contain alphanumeric and '., -, _, ~' characters";
-    if fine {
-        Ok(())
-    } else {
-        Err(format!("invalid value '{value}': {message}"))
-    }
+    if fine { Ok(()) } else { Err(format!("invalid value '{value}': {message}")) }
 }
 
 fn is_host(value: &str) -> bool {
@@ -62,14 +52,9 @@ fn host(value: &str) -> Result<(), String> {
     if value.parse::<std::net::IpAddr>().is_ok() || is_host(value) {
         return Ok(());
     }
-    let with_port = value
-        .rsplit_once(':')
-        .is_some_and(|(host, port)| is_host(host) && port.parse::<u32>().is_ok());
-    Err(if with_port {
-        "must not have a port".to_owned()
-    } else {
-        format!("invalid value: {value}")
-    })
+    let with_port =
+        value.rsplit_once(':').is_some_and(|(host, port)| is_host(host) && port.parse::<u32>().is_ok());
+    Err(if with_port { "must not have a port".to_owned() } else { format!("invalid value: {value}") })
 }
 
 fn upstream_name(value: &str) -> Result<(), String> {
@@ -87,10 +72,7 @@ fn upstream_name(value: &str) -> Result<(), String> {
 
 fn wildcard_host(value: &str, port_allowed: bool) -> Result<(), String> {
     let bare = if port_allowed {
-        value
-            .rsplit_once(':')
-            .filter(|(_, port)| port.parse::<u16>().is_ok())
-            .map_or(value, |(host, _)| host)
+        value.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(value, |(host, _)| host)
     } else {
         value
     };
@@ -104,11 +86,7 @@ fn wildcard_host(value: &str, port_allowed: bool) -> Result<(), String> {
     if stars == 0 && bare.parse::<std::net::IpAddr>().is_ok() {
         return Ok(());
     }
-    if is_host(&bare.replace('*', "a")) {
-        Ok(())
-    } else {
-        Err(format!("invalid value: {value}"))
-    }
+    if is_host(&bare.replace('*', "a")) { Ok(()) } else { Err(format!("invalid value: {value}")) }
 }
 
 fn sni(value: &str) -> Result<(), String> {
@@ -127,10 +105,7 @@ fn path(value: &str) -> Result<(), String> {
 
 fn plain_path(value: &str) -> Result<(), String> {
     let reserved = "-._~:/?#[]@!$&'()*+,;=%";
-    if !value
-        .chars()
-        .all(|letter| letter.is_ascii_alphanumeric() || reserved.contains(letter))
-    {
+    if !value.chars().all(|letter| letter.is_ascii_alphanumeric() || reserved.contains(letter)) {
         return Err(format!(
             "invalid path: '{value}' (characters outside of the reserved list of RFC 3986 found)"
         ));
@@ -140,10 +115,7 @@ fn plain_path(value: &str) -> Result<(), String> {
         let digits = bytes.get(at + 1..at + 3);
         if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
             let end = value.len().min(at + 3);
-            return Err(format!(
-                "invalid url-encoded value: '{}'",
-                value.get(at..end).unwrap_or("%")
-            ));
+            return Err(format!("invalid url-encoded value: '{}'", value.get(at..end).unwrap_or("%")));
         }
     }
     Ok(())
@@ -166,20 +138,14 @@ fn router_path(value: &str) -> Result<(), String> {
 }
 
 fn header_name(value: &str) -> Result<(), String> {
-    let fine = value
-        .chars()
-        .all(|letter| letter.is_ascii_alphanumeric() || "-_".contains(letter));
+    let fine = value.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_".contains(letter));
     if value.eq_ignore_ascii_case("host") {
         return Err(
-            "cannot contain 'host' header, which must be specified in the 'hosts' attribute".to_owned(),
+            "cannot contain 'host' header, which must be specified in the 'hosts' attribute".to_owned()
         );
     }
     let allowed = "allowed characters: A-Z, a-z, 0-9, '_', and '-'";
-    if fine {
-        Ok(())
-    } else {
-        Err(format!("bad header name '{value}', {allowed}"))
-    }
+    if fine { Ok(()) } else { Err(format!("bad header name '{value}', {allowed}")) }
 }
 
 fn tag(value: &str) -> Result<(), String> {
@@ -192,10 +158,7 @@ fn tag(value: &str) -> Result<(), String> {
 }
 
 fn target(value: &str) -> Result<(), String> {
-    let bare = value
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
-        .map(|(ip, _)| ip);
+    let bare = value.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(ip, _)| ip);
     if value.parse::<std::net::SocketAddr>().is_ok()
         || bare.is_some_and(|ip| ip.parse::<std::net::IpAddr>().is_ok())
     {
@@ -206,153 +169,4 @@ fn target(value: &str) -> Result<(), String> {
         .filter(|(_, port)| port.parse::<u16>().is_ok())
         .map_or(value, |(host, _)| host);
     host(host_only).map_err(|_| "Invalid target; not a valid hostname or ip address".to_owned())
-}
-
-/// What fields of one entity must agree on. Messages about one field go into `errors`, the others are returned.
-pub fn entity(entity: &Entity, object: &Map<String, Value>, errors: &mut Map<String, Value>) -> Vec<String> {
-    match entity.name.as_str() {
-        "routes" => route(object, errors),
-        "services" => service(object, errors),
-        "upstreams" => upstream(object, errors),
-        "certificates" => certificate(object),
-        "consumers" if empty(object, "username") && empty(object, "custom_id") => {
-            vec!["at least one of these fields must be non-empty: 'custom_id', 'username'".to_owned()]
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn empty(object: &Map<String, Value>, field: &str) -> bool {
-    match object.get(field) {
-        None | Some(Value::Null) => true,
-        Some(Value::String(text)) => text.is_empty(),
-        Some(Value::Array(list)) => list.is_empty(),
-        Some(Value::Object(map)) => map.is_empty(),
-        Some(_) => false,
-    }
-}
-
-const PER_PROTOCOL: [(&str, &str, &[&str]); 6] = [
-    (
-        "https",
-        "'protocols' is 'https'",
-        &["methods", "hosts", "headers", "paths", "snis"],
-    ),
-    (
-        "http",
-        "'protocols' is 'http'",
-        &["methods", "hosts", "headers", "paths"],
-    ),
-    (
-        "grpcs",
-        "'protocols' is 'grpcs'",
-        &["hosts", "headers", "paths", "snis"],
-    ),
-    ("grpc", "'protocols' is 'grpc'", &["hosts", "headers", "paths"]),
-    ("tls_passthrough", "'protocols' is 'tls_passthrough'", &["snis"]),
-    (
-        "stream",
-        "'protocols' is 'tcp', 'tls' or 'udp'",
-        &["sources", "destinations", "snis"],
-    ),
-];
-
-fn route(object: &Map<String, Value>, errors: &mut Map<String, Value>) -> Vec<String> {
-    let default = json!(["http", "https"]);
-    let protocols = object
-        .get("protocols")
-        .filter(|value| !value.is_null())
-        .unwrap_or(&default);
-    let has = |name: &str| {
-        protocols
-            .as_array()
-            .is_some_and(|list| list.iter().any(|entry| entry == name))
-    };
-    let stream = has("tcp") || has("tls") || has("udp");
-    let mut whole = Vec::new();
-    if empty(object, "expression") {
-        let rule = PER_PROTOCOL
-            .iter()
-            .find(|(name, _, _)| has(name) || (*name == "stream" && stream));
-        if let Some((_, when, fields)) = rule
-            && fields.iter().all(|field| empty(object, field))
-        {
-            let names: Vec<String> = fields.iter().map(|field| format!("'{field}'")).collect();
-            whole.push(match *when {
-                "'protocols' is 'tls_passthrough'" => format!("must set snis when {when}"),
-                _ => format!("must set one of {} when {when}", names.join(", ")),
-            });
-        }
-    }
-    if stream || has("tls_passthrough") {
-        for field in ["methods", "hosts", "paths", "headers"]
-            .into_iter()
-            .filter(|field| !empty(object, field))
-        {
-            let message =
-                format!("cannot set '{field}' when 'protocols' is 'tcp', 'tls', 'tls_passthrough' or 'udp'");
-            errors.insert(field.to_owned(), json!(message));
-        }
-    }
-    let secure = ["grpcs", "https", "tls", "tls_passthrough"].into_iter().any(has);
-    if !secure && !empty(object, "snis") {
-        errors.insert("snis".into(), json!("length must be 0"));
-        whole.push(
-            "'snis' can only be set when 'protocols' is 'grpcs', 'https', 'tls' or 'tls_passthrough'".into(),
-        );
-    }
-    whole
-}
-
-fn service(object: &Map<String, Value>, errors: &mut Map<String, Value>) -> Vec<String> {
-    let protocol = object.get("protocol").and_then(Value::as_str).unwrap_or("http");
-    let conditional = "failed conditional validation given value of field 'protocol'".to_owned();
-    let mut whole = Vec::new();
-    if ["tcp", "tls", "udp", "grpc", "grpcs", "tls_passthrough"].contains(&protocol) && !empty(object, "path")
-    {
-        errors.insert("path".into(), json!("value must be null"));
-        whole.push(conditional.clone());
-    }
-    if !["https", "tls", "grpcs"].contains(&protocol) && object.get("url").is_none() {
-        for field in ["client_certificate", "tls_verify", "ca_certificates"] {
-            if !empty(object, field) {
-                errors.insert(field.to_owned(), json!("value must be null"));
-                whole.push(conditional.clone());
-            }
-        }
-    }
-    whole
-}
-
-fn upstream(object: &Map<String, Value>, errors: &mut Map<String, Value>) -> Vec<String> {
-    let mut whole = Vec::new();
-    for (field, value, needed) in [
-        ("hash_on", "header", "hash_on_header"),
-        ("hash_fallback", "header", "hash_fallback_header"),
-        ("hash_on", "cookie", "hash_on_cookie"),
-        ("hash_on", "query_arg", "hash_on_query_arg"),
-        ("hash_on", "uri_capture", "hash_on_uri_capture"),
-    ] {
-        if object.get(field).and_then(Value::as_str) == Some(value) && empty(object, needed) {
-            errors.insert(needed.to_owned(), json!("required field missing"));
-            whole.push(format!(
-                "failed conditional validation given value of field '{field}'"
-            ));
-        }
-    }
-    whole
-}
-
-fn certificate(object: &Map<String, Value>) -> Vec<String> {
-    let text = |field: &str| object.get(field).and_then(Value::as_str);
-    let (Some(certificate), Some(key)) = (text("cert"), text("key")) else {
-        return Vec::new();
-    };
-    let (Ok(chain), Ok(key)) = (certs::chain(certificate), certs::key(key)) else {
-        return Vec::new();
-    };
-    match certs::pair(chain, key) {
-        Ok(_) => Vec::new(),
-        Err(_) => vec!["certificate does not match key".to_owned()],
-    }
 }

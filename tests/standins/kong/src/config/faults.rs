@@ -8,27 +8,16 @@ use super::{load, lua};
 
 /// The body of the 400 answer; `flat` as asked by `flatten_errors=1`.
 pub fn answer(fields: Value, input: &Value, flat: bool) -> Value {
-    let (rest, found) = if flat {
-        flatten(&fields, input)
-    } else {
-        (fields, Vec::new())
-    };
+    let (rest, found) = if flat { flatten(&fields, input) } else { (fields, Vec::new()) };
     let mut body = Map::new();
     if flat {
         // Kong's encoder writes an empty list as an empty object.
-        let flattened = if found.is_empty() {
-            json!({})
-        } else {
-            Value::Array(found)
-        };
+        let flattened = if found.is_empty() { json!({}) } else { Value::Array(found) };
         body.insert("flattened_errors".into(), flattened);
     }
     body.insert("code".into(), json!(14));
     body.insert("name".into(), json!("invalid declarative configuration"));
-    body.insert(
-        "message".into(),
-        json!(format!("declarative config is invalid: {}", lua::table(&rest))),
-    );
+    body.insert("message".into(), json!(format!("declarative config is invalid: {}", lua::table(&rest))));
     body.insert("fields".into(), rest);
     Value::Object(body)
 }
@@ -87,11 +76,7 @@ fn one(entity: &Entity, item: &Value, problem: &Value, found: &mut Vec<Value>) {
     entry.insert("entity_type".into(), json!(singular));
     entry.insert("entity".into(), Value::Object(shown));
     entry.insert("errors".into(), Value::Array(errors));
-    for (from, to) in [
-        ("name", "entity_name"),
-        ("id", "entity_id"),
-        ("tags", "entity_tags"),
-    ] {
+    for (from, to) in [("name", "entity_name"), ("id", "entity_id"), ("tags", "entity_tags")] {
         if let Some(value) = item.get(from).filter(|value| is_shown(from, value)) {
             entry.insert(to.to_owned(), value.clone());
         }
@@ -101,12 +86,8 @@ fn one(entity: &Entity, item: &Value, problem: &Value, found: &mut Vec<Value>) {
 
 fn is_shown(field: &str, value: &Value) -> bool {
     match field {
-        "tags" => value
-            .as_array()
-            .is_some_and(|list| list.iter().all(Value::is_string)),
-        "id" => value
-            .as_str()
-            .is_some_and(|text| uuid::Uuid::parse_str(text).is_ok()),
+        "tags" => value.as_array().is_some_and(|list| list.iter().all(Value::is_string)),
+        "id" => value.as_str().is_some_and(|text| uuid::Uuid::parse_str(text).is_ok()),
         _ => value.as_str().is_some_and(|text| !text.is_empty()),
     }
 }
@@ -115,25 +96,16 @@ fn categorize(problems: &Map<String, Value>, path: &str, errors: &mut Vec<Value>
     for (field, problem) in problems {
         if field == "@entity" {
             let messages = problem.as_array().cloned().unwrap_or_default();
-            errors.extend(
-                messages
-                    .into_iter()
-                    .map(|message| json!({"type": "entity", "message": message})),
-            );
+            errors.extend(messages.into_iter().map(|message| json!({"type": "entity", "message": message})));
             continue;
         }
-        let name = if path.is_empty() {
-            field.clone()
-        } else {
-            format!("{path}.{field}")
-        };
+        let name = if path.is_empty() { field.clone() } else { format!("{path}.{field}") };
         match problem {
             Value::Object(inner) => categorize(inner, &name, errors),
             Value::Array(list) => {
                 let indexed = list.iter().enumerate().filter(|(_, entry)| !entry.is_null());
-                let inner: Map<String, Value> = indexed
-                    .map(|(at, entry)| ((at + 1).to_string(), entry.clone()))
-                    .collect();
+                let inner: Map<String, Value> =
+                    indexed.map(|(at, entry)| ((at + 1).to_string(), entry.clone())).collect();
                 categorize(&inner, &name, errors);
             }
             message => errors.push(json!({"type": "field", "field": name, "message": message})),
@@ -168,10 +140,7 @@ mod tests {
         assert_eq!(by("a")["entity_tags"], json!(["k8s-name:a"]));
         assert_eq!(by("r")["entity_type"], "route");
         assert_eq!(by("r")["errors"][0]["field"], "methods.1");
-        assert_eq!(
-            by("c")["errors"][0]["message"],
-            "value should be between 0 and 65535"
-        );
+        assert_eq!(by("c")["errors"][0]["message"], "value should be between 0 and 65535");
         assert!(by("c")["entity"].get("routes").is_none());
     }
 
@@ -181,10 +150,7 @@ mod tests {
             &json!({"_format_version": "3.0", "services": [{"name": "a", "host": "h", "bogus": 1}]}),
             false,
         );
-        assert_eq!(
-            body["message"],
-            "declarative config is invalid: {services={{bogus=\"unknown field\"}}}"
-        );
+        assert_eq!(body["message"], "declarative config is invalid: {services={{bogus=\"unknown field\"}}}");
         assert_eq!(body["fields"], json!({"services": [{"bogus": "unknown field"}]}));
         assert!(body.get("flattened_errors").is_none());
     }
@@ -192,19 +158,13 @@ mod tests {
     #[test]
     fn faults_of_no_entity_stay_in_fields() {
         let body = refused(&json!({"_format_version": "9.9"}), true);
-        assert_eq!(
-            body["fields"],
-            json!({"_format_version": "expected one of: 1.1, 2.1, 3.0"})
-        );
+        assert_eq!(body["fields"], json!({"_format_version": "expected one of: 1.1, 2.1, 3.0"}));
         assert_eq!(body["flattened_errors"], json!({}));
     }
 
     #[test]
     fn faults_of_a_whole_entity_have_no_field() {
-        let body = refused(
-            &json!({"_format_version": "3.0", "routes": [{"name": "r"}]}),
-            true,
-        );
+        let body = refused(&json!({"_format_version": "3.0", "routes": [{"name": "r"}]}), true);
         let error = &body["flattened_errors"][0]["errors"][0];
         assert_eq!(error["type"], "entity");
         assert!(error.get("field").is_none());

@@ -28,15 +28,9 @@ pub fn of(entity: &super::schema::Entity, item: &Value, parent: Option<&str>) ->
         };
     }
     if entity.name == "plugins" {
-        let scope = |field: &str| {
-            item.pointer(&format!("/{field}/id"))
-                .and_then(Value::as_str)
-                .unwrap_or("")
-        };
+        let scope = |field: &str| item.pointer(&format!("/{field}/id")).and_then(Value::as_str).unwrap_or("");
         let name = text("name").unwrap_or("");
-        let scopes = ["route", "service", "consumer", "consumer_group"]
-            .map(scope)
-            .join(":");
+        let scopes = ["route", "service", "consumer", "consumer_group"].map(scope).join(":");
         return derive("plugins", &format!("plugins:{name}:{scopes}"));
     }
     Uuid::new_v4().to_string()
@@ -54,10 +48,7 @@ mod tests {
         let first = of(services, &json!({"name": "a"}), None);
         assert_eq!(first, of(services, &json!({"name": "a", "host": "x"}), None));
         assert_ne!(first, of(services, &json!({"name": "b"}), None));
-        assert_ne!(
-            first,
-            of(schema::entity("routes").unwrap(), &json!({"name": "a"}), None)
-        );
+        assert_ne!(first, of(schema::entity("routes").unwrap(), &json!({"name": "a"}), None));
         assert_eq!(Uuid::parse_str(&first).unwrap().get_version_num(), 5);
     }
 

@@ -34,10 +34,7 @@ pub fn load(input: &Value, plugins: &[String], now: u64) -> Result<Entities, Val
     if !errors.is_empty() {
         return Err(Value::Object(errors));
     }
-    let mut found = Found {
-        now,
-        ..Found::default()
-    };
+    let mut found = Found { now, ..Found::default() };
     for entity in schema::all() {
         for (at, item) in list(top.get(&entity.name)).iter().enumerate() {
             found.collect(entity, item, None, at);
@@ -86,10 +83,7 @@ fn judge(top: &Map<String, Value>, plugins: &[String]) -> Map<String, Value> {
 
 /// Messages by index, null where an item is fine; nothing where all are.
 fn judge_all(entity: &Entity, items: &[Value], plugins: &[String]) -> Option<Value> {
-    let results: Vec<Value> = items
-        .iter()
-        .map(|item| judge_one(entity, item, plugins))
-        .collect();
+    let results: Vec<Value> = items.iter().map(|item| judge_one(entity, item, plugins)).collect();
     let last = results.iter().rposition(|result| !result.is_null())?;
     Some(Value::Array(results.into_iter().take(last + 1).collect()))
 }
@@ -97,19 +91,13 @@ fn judge_all(entity: &Entity, items: &[Value], plugins: &[String]) -> Option<Val
 fn judge_one(entity: &Entity, item: &Value, plugins: &[String]) -> Value {
     let nested: Vec<&Entity> = nested(entity).map(|(child, _)| child).collect();
     let names: Vec<&str> = nested.iter().map(|child| child.name.as_str()).collect();
-    let mut errors = validate::item(entity, item, &names, plugins)
-        .err()
-        .unwrap_or_default();
+    let mut errors = validate::item(entity, item, &names, plugins).err().unwrap_or_default();
     for child in nested {
         if let Some(problem) = judge_all(child, list(item.get(&child.name)), plugins) {
             errors.insert(child.name.clone(), problem);
         }
     }
-    if errors.is_empty() {
-        Value::Null
-    } else {
-        Value::Object(errors)
-    }
+    if errors.is_empty() { Value::Null } else { Value::Object(errors) }
 }
 
 /// Kinds that may be written inside this one.
@@ -139,21 +127,15 @@ impl Found {
             .collect();
         expand_url(&mut object);
         let given = object.get("id").and_then(Value::as_str).map(str::to_owned);
-        let owner = object
-            .values()
-            .find_map(|value| value.get("id"))
-            .and_then(Value::as_str)
-            .map(str::to_owned);
+        let owner =
+            object.values().find_map(|value| value.get("id")).and_then(Value::as_str).map(str::to_owned);
         let value = Value::Object(object);
         let id = given.unwrap_or_else(|| ids::of(entity, &value, owner.as_deref()));
         let Value::Object(mut object) = value else { return };
         object.insert("id".into(), json!(id));
         validate::complete(&mut object, &entity.fields, self.now);
         self.remember(entity, &object, &id, at);
-        self.entities
-            .entry(entity.name.clone())
-            .or_default()
-            .insert(id.clone(), Value::Object(object));
+        self.entities.entry(entity.name.clone()).or_default().insert(id.clone(), Value::Object(object));
         for (child, field, items) in children {
             for (at, item) in list(Some(&items)).iter().enumerate() {
                 self.collect(child, item, Some((field, &id)), at);
@@ -163,10 +145,7 @@ impl Found {
 
     /// Notes what names an entity, and whether it was declared before.
     fn remember(&mut self, entity: &Entity, object: &Map<String, Value>, id: &str, at: usize) {
-        let known = self
-            .entities
-            .get(&entity.name)
-            .is_some_and(|all| all.contains_key(id));
+        let known = self.entities.get(&entity.name).is_some_and(|all| all.contains_key(id));
         let mut clash = known.then(|| format!("primary key set to '{id}'"));
         for (field, rules) in &entity.fields {
             let Some(key) = object.get(field).and_then(Value::as_str) else {
@@ -181,14 +160,9 @@ impl Found {
             }
         }
         if let Some(clash) = clash {
-            let message = format!(
-                "uniqueness violation: '{}' entity with {clash} already declared",
-                entity.name
-            );
-            let slot = self
-                .duplicates
-                .entry(entity.name.clone())
-                .or_insert_with(|| json!([]));
+            let message =
+                format!("uniqueness violation: '{}' entity with {clash} already declared", entity.name);
+            let slot = self.duplicates.entry(entity.name.clone()).or_insert_with(|| json!([]));
             if let Some(list) = slot.as_array_mut() {
                 list.resize(list.len().max(at + 1), Value::Null);
                 if let Some(place) = list.get_mut(at) {
@@ -203,23 +177,16 @@ impl Found {
         let mut errors = Map::new();
         let mut all = std::mem::take(&mut self.entities);
         for entity in schema::all() {
-            let items: Vec<(String, Value)> = all
-                .get(&entity.name)
-                .cloned()
-                .unwrap_or_default()
-                .into_iter()
-                .collect();
+            let items: Vec<(String, Value)> =
+                all.get(&entity.name).cloned().unwrap_or_default().into_iter().collect();
             for (id, mut item) in items {
                 for (field, to) in entity.foreign() {
                     let required = entity.fields.get(field).and_then(|rules| rules.get("required"))
                         == Some(&Value::Bool(true));
                     match self.target(item.get(field), to, &all) {
-                        Ok(None) if required => note(
-                            &mut errors,
-                            entity,
-                            &item,
-                            &json!({field: "required field missing"}),
-                        ),
+                        Ok(None) if required => {
+                            note(&mut errors, entity, &item, &json!({field: "required field missing"}))
+                        }
                         Ok(None) => {}
                         Ok(Some(target)) => put(&mut item, field, json!({ "id": target })),
                         Err(shown) => {
@@ -232,11 +199,7 @@ impl Found {
                 all.entry(entity.name.clone()).or_default().insert(id, item);
             }
         }
-        if errors.is_empty() {
-            Ok(all)
-        } else {
-            Err(Value::Object(errors))
-        }
+        if errors.is_empty() { Ok(all) } else { Err(Value::Object(errors)) }
     }
 
     fn target(&self, value: Option<&Value>, to: &str, all: &Entities) -> Result<Option<String>, String> {
@@ -251,31 +214,15 @@ impl Found {
         if all.get(to).is_some_and(|items| items.contains_key(key)) {
             return Ok(Some(key.clone()));
         }
-        let field = schema::entity(to)
-            .and_then(|entity| entity.endpoint_key.clone())
-            .unwrap_or_default();
-        self.by_key
-            .get(&(format!("{to}.{field}"), key.clone()))
-            .cloned()
-            .map(Some)
-            .ok_or_else(|| key.clone())
+        let field = schema::entity(to).and_then(|entity| entity.endpoint_key.clone()).unwrap_or_default();
+        self.by_key.get(&(format!("{to}.{field}"), key.clone())).cloned().map(Some).ok_or_else(|| key.clone())
     }
 }
 
 fn note(errors: &mut Map<String, Value>, entity: &Entity, item: &Value, problem: &Value) {
-    let name = entity
-        .endpoint_key
-        .as_ref()
-        .and_then(|field| item[field].as_str());
-    let at = name
-        .or_else(|| item["id"].as_str())
-        .unwrap_or_default()
-        .to_owned();
-    put(
-        errors.entry(entity.name.clone()).or_insert_with(|| json!({})),
-        &at,
-        problem.clone(),
-    );
+    let name = entity.endpoint_key.as_ref().and_then(|field| item[field].as_str());
+    let at = name.or_else(|| item["id"].as_str()).unwrap_or_default().to_owned();
+    put(errors.entry(entity.name.clone()).or_insert_with(|| json!({})), &at, problem.clone());
 }
 
 fn put(object: &mut Value, field: &str, value: Value) {
@@ -290,14 +237,9 @@ fn expand_url(object: &mut Map<String, Value>) {
         return;
     };
     let (protocol, rest) = url.split_once("://").unwrap_or(("http", &url));
-    let (authority, path) = rest
-        .find('/')
-        .and_then(|at| rest.split_at_checked(at))
-        .unwrap_or((rest, ""));
+    let (authority, path) = rest.find('/').and_then(|at| rest.split_at_checked(at)).unwrap_or((rest, ""));
     let default_port = if protocol == "https" { 443 } else { 80 };
-    let port = authority
-        .rsplit_once(':')
-        .and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+    let port = authority.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
     let (host, port) = port.unwrap_or((authority, default_port));
     object.insert("protocol".into(), json!(protocol));
     object.insert("host".into(), json!(host));

@@ -10,10 +10,8 @@ pub fn table(value: &Value) -> String {
         Value::String(text) => quote(text),
         Value::Array(list) => sequence(list),
         Value::Object(map) => {
-            let entries: Vec<String> = map
-                .iter()
-                .map(|(name, entry)| format!("{}={}", key(name), table(entry)))
-                .collect();
+            let entries: Vec<String> =
+                map.iter().map(|(name, entry)| format!("{}={}", key(name), table(entry))).collect();
             format!("{{{}}}", entries.join(","))
         }
         other => other.to_string(),
@@ -27,37 +25,19 @@ fn sequence(list: &[Value]) -> String {
         .iter()
         .enumerate()
         .filter(|(_, entry)| !entry.is_null())
-        .map(|(at, entry)| {
-            if at < bare {
-                table(entry)
-            } else {
-                format!("[{}]={}", at + 1, table(entry))
-            }
-        })
+        .map(|(at, entry)| if at < bare { table(entry) } else { format!("[{}]={}", at + 1, table(entry)) })
         .collect();
     format!("{{{}}}", entries.join(","))
 }
 
 fn key(name: &str) -> String {
     let starts = name.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_');
-    let plain = starts
-        && name
-            .chars()
-            .all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
-    if plain {
-        name.to_owned()
-    } else {
-        format!("[{}]", quote(name))
-    }
+    let plain = starts && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    if plain { name.to_owned() } else { format!("[{}]", quote(name)) }
 }
 
 fn quote(text: &str) -> String {
-    format!(
-        "\"{}\"",
-        text.replace('\\', "\\\\")
-            .replace('"', "\\\"")
-            .replace('\n', "\\n")
-    )
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }
 
 #[cfg(test)]

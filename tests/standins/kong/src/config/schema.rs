@@ -11,9 +11,7 @@ const TEXT: &str = include_str!("schema.json");
 /// Entities by name, parsed once; empty only if the built-in text were broken, which a test rules out.
 static ALL: LazyLock<BTreeMap<String, Entity>> = LazyLock::new(|| {
     let all: Map<String, Value> = serde_json::from_str(TEXT).unwrap_or_default();
-    all.into_iter()
-        .map(|(name, value)| (name.clone(), Entity::new(name, &value)))
-        .collect()
+    all.into_iter().map(|(name, value)| (name.clone(), Entity::new(name, &value))).collect()
 });
 
 /// One kind of entity.
@@ -33,23 +31,10 @@ pub struct Entity {
 
 impl Entity {
     fn new(name: String, value: &Value) -> Self {
-        let object = |key: &str| {
-            value
-                .get(key)
-                .and_then(Value::as_object)
-                .cloned()
-                .unwrap_or_default()
-        };
+        let object = |key: &str| value.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
         Self {
-            admin: value
-                .get("admin")
-                .and_then(Value::as_str)
-                .unwrap_or(&name)
-                .to_owned(),
-            endpoint_key: value
-                .get("endpoint_key")
-                .and_then(Value::as_str)
-                .map(str::to_owned),
+            admin: value.get("admin").and_then(Value::as_str).unwrap_or(&name).to_owned(),
+            endpoint_key: value.get("endpoint_key").and_then(Value::as_str).map(str::to_owned),
             fields: object("fields"),
             shorthands: object("shorthand_fields"),
             name,
@@ -65,11 +50,7 @@ impl Entity {
 
     /// The answer of `GET /schemas/<entity>`.
     pub fn to_json(&self) -> Value {
-        let fields: Vec<Value> = self
-            .fields
-            .iter()
-            .map(|(name, rules)| json!({ name: rules }))
-            .collect();
+        let fields: Vec<Value> = self.fields.iter().map(|(name, rules)| json!({ name: rules })).collect();
         json!({ "fields": fields })
     }
 }
@@ -81,9 +62,7 @@ pub fn entity(name: &str) -> Option<&'static Entity> {
 
 /// The entity at this path of the admin API.
 pub fn by_admin_path(path: &str) -> Option<&'static Entity> {
-    ALL.values()
-        .find(|entity| entity.admin == path)
-        .or_else(|| entity(path))
+    ALL.values().find(|entity| entity.admin == path).or_else(|| entity(path))
 }
 
 /// Every entity.
@@ -94,10 +73,7 @@ pub fn all() -> impl Iterator<Item = &'static Entity> {
 /// Entities that may be written inside this one: their name and the field that refers to it.
 pub fn children(of: &str) -> impl Iterator<Item = (&'static Entity, &'static str)> + '_ {
     all().filter_map(move |entity| {
-        entity
-            .foreign()
-            .find(|(_, to)| *to == of)
-            .map(|(field, _)| (entity, field))
+        entity.foreign().find(|(_, to)| *to == of).map(|(field, _)| (entity, field))
     })
 }
 
@@ -110,24 +86,15 @@ mod tests {
         assert!(all().count() >= 20);
         for entity in all() {
             for (field, to) in entity.foreign() {
-                assert!(
-                    super::entity(to).is_some(),
-                    "{}.{field} refers to {to}",
-                    entity.name
-                );
+                assert!(super::entity(to).is_some(), "{}.{field} refers to {to}", entity.name);
             }
         }
     }
 
     #[test]
     fn routes_and_plugins_nest_in_services() {
-        let names: Vec<&str> = children("services")
-            .map(|(entity, _)| entity.name.as_str())
-            .collect();
-        assert!(
-            names.contains(&"routes") && names.contains(&"plugins"),
-            "{names:?}"
-        );
+        let names: Vec<&str> = children("services").map(|(entity, _)| entity.name.as_str()).collect();
+        assert!(names.contains(&"routes") && names.contains(&"plugins"), "{names:?}");
     }
 
     #[test]

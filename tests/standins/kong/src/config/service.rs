@@ -55,23 +55,13 @@ impl Service {
         Some(Self {
             id: text("id")?,
             label: text("name").unwrap_or_else(|| host.clone()),
-            port: item["port"]
-                .as_u64()
-                .and_then(|port| u16::try_from(port).ok())
-                .unwrap_or(80),
+            port: item["port"].as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or(80),
             path: text("path").unwrap_or_else(|| "/".to_owned()),
-            retries: item["retries"]
-                .as_u64()
-                .and_then(|count| u32::try_from(count).ok())
-                .unwrap_or(5),
+            retries: item["retries"].as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(5),
             connect_timeout: millis("connect_timeout"),
             read_timeout: millis("read_timeout"),
             enabled: item["enabled"].as_bool().unwrap_or(true),
-            tls: if secure {
-                upstream::client(&wanted(item, &protocol, entities)).ok()
-            } else {
-                None
-            },
+            tls: if secure { upstream::client(&wanted(item, &protocol, entities)).ok() } else { None },
             protocol,
             host,
         })
@@ -82,39 +72,24 @@ fn wanted(item: &Value, protocol: &str, entities: &Entities) -> Wanted {
     let roots = item["tls_verify"].as_bool().unwrap_or(false).then(|| {
         let ids = item["ca_certificates"].as_array().cloned().unwrap_or_default();
         let authority = |id: &Value| entities.get("ca_certificates")?.get(id.as_str()?)?["cert"].as_str();
-        ids.iter()
-            .filter_map(authority)
-            .filter_map(|pem| certs::chain(pem).ok())
-            .flatten()
-            .collect()
+        ids.iter().filter_map(authority).filter_map(|pem| certs::chain(pem).ok()).flatten().collect()
     });
     let client = reference(item, "client_certificate").and_then(|id| {
         let certificate = entities.get("certificates")?.get(id)?;
         let chain = certs::chain(certificate["cert"].as_str()?).ok()?;
-        certs::pair(chain, certs::key(certificate["key"].as_str()?).ok()?)
-            .ok()
-            .map(Arc::new)
+        certs::pair(chain, certs::key(certificate["key"].as_str()?).ok()?).ok().map(Arc::new)
     });
-    Wanted {
-        roots,
-        client,
-        http2: protocol == "grpcs",
-    }
+    Wanted { roots, client, http2: protocol == "grpcs" }
 }
 
 /// Every service by id.
 pub fn all(entities: &Entities) -> HashMap<String, Arc<Service>> {
     let services = items(entities, "services").filter_map(|item| Service::new(item, entities));
-    services
-        .map(|service| (service.id.clone(), Arc::new(service)))
-        .collect()
+    services.map(|service| (service.id.clone(), Arc::new(service))).collect()
 }
 
 /// What the plugin `prometheus` is asked to count.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "four independent switches of the plugin"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent switches of the plugin")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counting {
     /// `status_code_metrics`.
@@ -140,9 +115,7 @@ impl Plugins {
             item["enabled"] != false
                 && (item["name"] == "prometheus" || item["name"] == "request-termination")
         };
-        Self {
-            active: items(entities, "plugins").filter(wanted).cloned().collect(),
-        }
+        Self { active: items(entities, "plugins").filter(wanted).cloned().collect() }
     }
 
     /// The instance with the narrowest scope: route and service, route, service, everything.
@@ -162,22 +135,17 @@ impl Plugins {
 
     /// What is to be counted for a route.
     pub fn counting(&self, route: &str, service: &str) -> Counting {
-        self.find("prometheus", route, service)
-            .map(counting)
-            .unwrap_or_default()
+        self.find("prometheus", route, service).map(counting).unwrap_or_default()
     }
 
     /// Whether any instance asks for the health of upstreams.
     pub fn counts_health(&self) -> bool {
-        self.active
-            .iter()
-            .any(|item| item["name"] == "prometheus" && counting(item).health)
+        self.active.iter().any(|item| item["name"] == "prometheus" && counting(item).health)
     }
 
     /// The configuration of `request-termination` for a route.
     pub fn termination(&self, route: &str, service: &str) -> Option<&Value> {
-        self.find("request-termination", route, service)
-            .map(|item| &item["config"])
+        self.find("request-termination", route, service).map(|item| &item["config"])
     }
 }
 

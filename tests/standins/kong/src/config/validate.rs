@@ -4,7 +4,7 @@
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use super::{checks, schema::Entity};
+use super::{agreements, checks, schema::Entity};
 
 /// Judges an item; fields that are allowed beside the schema's (nested children) are in `extra`.
 ///
@@ -17,10 +17,7 @@ pub fn item(
     plugins: &[String],
 ) -> Result<(), Map<String, Value>> {
     let Some(object) = value.as_object() else {
-        return Err(Map::from_iter([(
-            "@entity".to_owned(),
-            json!(["expected a record"]),
-        )]));
+        return Err(Map::from_iter([("@entity".to_owned(), json!(["expected a record"]))]));
     };
     let mut errors = Map::new();
     for name in object.keys() {
@@ -41,7 +38,7 @@ pub fn item(
             errors.insert(name.clone(), message);
         }
     }
-    let whole = checks::entity(entity, object, &mut errors);
+    let whole = agreements::judge(entity, object, &mut errors);
     if !whole.is_empty() {
         errors.insert("@entity".to_owned(), json!(whole));
     }
@@ -52,11 +49,7 @@ fn field(value: &Value, rules: &Value, plugins: &[String]) -> Result<(), Value> 
     if value.is_null() {
         let needed = rules.get("required") == Some(&Value::Bool(true));
         let filled = rules.get("default").is_some() || rules.get("auto").is_some();
-        return if needed && !filled {
-            Err(json!("required field missing"))
-        } else {
-            Ok(())
-        };
+        return if needed && !filled { Err(json!("required field missing")) } else { Ok(()) };
     }
     let kind = rules.get("type").and_then(Value::as_str).unwrap_or("any");
     match (kind, value) {
@@ -104,11 +97,7 @@ fn string(text: &str, rules: &Value, plugins: &[String]) -> Result<(), String> {
         // Kong's strings are at least one character long unless a schema says otherwise.
         return Err("length must be at least 1".to_owned());
     }
-    checks::text(
-        rules.get("check").and_then(Value::as_str).unwrap_or(""),
-        text,
-        plugins,
-    )
+    checks::text(rules.get("check").and_then(Value::as_str).unwrap_or(""), text, plugins)
 }
 
 fn one_of(value: &Value, rules: &Value) -> Result<(), String> {
@@ -132,11 +121,7 @@ fn number(value: &Value, rules: &Value) -> Result<(), String> {
     let given = value.as_f64().unwrap_or_default();
     let inside =
         low.as_f64().is_none_or(|low| given >= low) && high.as_f64().is_none_or(|high| given <= high);
-    if inside {
-        Ok(())
-    } else {
-        Err(format!("value should be between {low} and {high}"))
-    }
+    if inside { Ok(()) } else { Err(format!("value should be between {low} and {high}")) }
 }
 
 fn elements(list: &[Value], rules: &Value, plugins: &[String]) -> Result<(), Value> {
@@ -153,11 +138,7 @@ fn elements(list: &[Value], rules: &Value, plugins: &[String]) -> Result<(), Val
         return Ok(());
     }
     let worst = results.iter().rposition(Result::is_err).unwrap_or(0);
-    Err(results
-        .into_iter()
-        .take(worst + 1)
-        .map(|result| result.err().unwrap_or(Value::Null))
-        .collect())
+    Err(results.into_iter().take(worst + 1).map(|result| result.err().unwrap_or(Value::Null)).collect())
 }
 
 fn entries(map: &Map<String, Value>, rules: &Value, plugins: &[String]) -> Result<(), Value> {
@@ -184,11 +165,7 @@ fn record(map: &Map<String, Value>, rules: &Value, plugins: &[String]) -> Result
             errors.insert(name.clone(), message);
         }
     }
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(Value::Object(errors))
-    }
+    if errors.is_empty() { Ok(()) } else { Err(Value::Object(errors)) }
 }
 
 /// Fills in defaults; a field without one becomes null.

@@ -28,12 +28,7 @@ pub fn render(node: &Node) -> String {
     if node.config.borrow().plugins.counts_health() {
         targets(&mut out, node);
     }
-    head(
-        &mut out,
-        "datastore_reachable",
-        "gauge",
-        "Datastore reachable from Kong, 0 is unreachable",
-    );
+    head(&mut out, "datastore_reachable", "gauge", "Datastore reachable from Kong, 0 is unreachable");
     out.push_str("kong_datastore_reachable 1\n");
     requests(&mut out, &counts);
     let kinds = [
@@ -61,11 +56,8 @@ pub fn render(node: &Node) -> String {
             head(&mut out, name, "histogram", help);
         }
         for ((service, route), histogram) in series {
-            let labels = format!(
-                "service=\"{}\",route=\"{}\",workspace=\"default\"",
-                escape(service),
-                escape(route)
-            );
+            let labels =
+                format!("service=\"{}\",route=\"{}\",workspace=\"default\"", escape(service), escape(route));
             write_histogram(&mut out, name, &labels, histogram, bounds);
         }
     }
@@ -80,20 +72,12 @@ fn head(out: &mut String, name: &str, kind: &str, help: &str) {
 }
 
 fn escape(value: &str) -> String {
-    value
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 fn bandwidth(out: &mut String, counts: &Counts) {
     if !counts.bytes.is_empty() {
-        head(
-            out,
-            "bandwidth_bytes",
-            "counter",
-            "Total bandwidth (ingress/egress) throughput in bytes",
-        );
+        head(out, "bandwidth_bytes", "counter", "Total bandwidth (ingress/egress) throughput in bytes");
     }
     for ((service, route, direction), bytes) in &counts.bytes {
         let (service, route) = (escape(service), escape(route));
@@ -106,12 +90,7 @@ fn bandwidth(out: &mut String, counts: &Counts) {
 
 fn requests(out: &mut String, counts: &Counts) {
     if !counts.requests.is_empty() {
-        head(
-            out,
-            "http_requests_total",
-            "counter",
-            "HTTP status codes per consumer/service/route in Kong",
-        );
+        head(out, "http_requests_total", "counter", "HTTP status codes per consumer/service/route in Kong");
     }
     for ((service, route, code, source), count) in &counts.requests {
         let (service, route) = (escape(service), escape(route));
@@ -129,11 +108,8 @@ fn write_histogram(out: &mut String, name: &str, labels: &str, histogram: &Histo
         let bound = bounds.get(at).map_or_else(|| "+Inf".to_owned(), u64::to_string);
         let _ = writeln!(out, "kong_{name}_bucket{{{labels},le=\"{bound}\"}} {total}");
     }
-    let _ = writeln!(
-        out,
-        "kong_{name}_count{{{labels}}} {total}\nkong_{name}_sum{{{labels}}} {}",
-        histogram.sum
-    );
+    let _ =
+        writeln!(out, "kong_{name}_count{{{labels}}} {total}\nkong_{name}_sum{{{labels}}} {}", histogram.sum);
 }
 
 fn targets(out: &mut String, node: &Node) {
@@ -144,11 +120,7 @@ fn targets(out: &mut String, node: &Node) {
         for seen in upstream.seen() {
             for state in [Health::Off, Health::Healthy, Health::Unhealthy, Health::DnsError] {
                 let word = state.word().to_lowercase();
-                let address = if seen.health == Health::DnsError {
-                    ""
-                } else {
-                    &seen.address
-                };
+                let address = if seen.health == Health::DnsError { "" } else { &seen.address };
                 let _ = writeln!(
                     out,
                     "kong_upstream_target_health{{upstream=\"{}\",target=\"{}\",address=\"{address}\",state=\"{word}\",subsystem=\"http\"}} {}",
@@ -162,36 +134,21 @@ fn targets(out: &mut String, node: &Node) {
 }
 
 fn memory(out: &mut String) {
-    head(
-        out,
-        "memory_lua_shared_dict_bytes",
-        "gauge",
-        "Allocated slabs in bytes in a shared_dict",
-    );
+    head(out, "memory_lua_shared_dict_bytes", "gauge", "Allocated slabs in bytes in a shared_dict");
     for (name, _) in DICTIONARIES {
         let _ = writeln!(
             out,
             "kong_memory_lua_shared_dict_bytes{{node_id=\"{{id}}\",shared_dict=\"{name}\",kong_subsystem=\"http\"}} 40960"
         );
     }
-    head(
-        out,
-        "memory_lua_shared_dict_total_bytes",
-        "gauge",
-        "Total capacity in bytes of a shared_dict",
-    );
+    head(out, "memory_lua_shared_dict_total_bytes", "gauge", "Total capacity in bytes of a shared_dict");
     for (name, capacity) in DICTIONARIES {
         let _ = writeln!(
             out,
             "kong_memory_lua_shared_dict_total_bytes{{node_id=\"{{id}}\",shared_dict=\"{name}\",kong_subsystem=\"http\"}} {capacity}"
         );
     }
-    head(
-        out,
-        "memory_workers_lua_vms_bytes",
-        "gauge",
-        "Allocated bytes in worker Lua VM",
-    );
+    head(out, "memory_workers_lua_vms_bytes", "gauge", "Allocated bytes in worker Lua VM");
     let (pid, bytes) = (std::process::id(), resident());
     let _ = writeln!(
         out,
@@ -200,12 +157,7 @@ fn memory(out: &mut String) {
 }
 
 fn nginx(out: &mut String, node: &Node) {
-    head(
-        out,
-        "nginx_connections_total",
-        "gauge",
-        "Number of connections by subsystem",
-    );
+    head(out, "nginx_connections_total", "gauge", "Number of connections by subsystem");
     let (accepted, active, writing, total) = connections(node);
     let states = [
         ("accepted", accepted),
@@ -222,26 +174,14 @@ fn nginx(out: &mut String, node: &Node) {
             "kong_nginx_connections_total{{node_id=\"{{id}}\",subsystem=\"http\",state=\"{state}\"}} {count}"
         );
     }
-    head(
-        out,
-        "nginx_metric_errors_total",
-        "counter",
-        "Number of nginx-lua-prometheus errors",
-    );
+    head(out, "nginx_metric_errors_total", "counter", "Number of nginx-lua-prometheus errors");
     out.push_str("kong_nginx_metric_errors_total 0\n");
     head(out, "nginx_requests_total", "gauge", "Number of requests total");
-    let _ = writeln!(
-        out,
-        "kong_nginx_requests_total{{node_id=\"{{id}}\",subsystem=\"http\"}} {total}"
-    );
+    let _ = writeln!(out, "kong_nginx_requests_total{{node_id=\"{{id}}\",subsystem=\"http\"}} {total}");
     head(out, "nginx_timers", "gauge", "Number of nginx timers");
     out.push_str("kong_nginx_timers{state=\"pending\"} 0\nkong_nginx_timers{state=\"running\"} 0\n");
     head(out, "node_info", "gauge", "Kong Node metadata information");
-    let _ = writeln!(
-        out,
-        "kong_node_info{{node_id=\"{{id}}\",version=\"{}\"}} 1",
-        node.conf.version
-    );
+    let _ = writeln!(out, "kong_node_info{{node_id=\"{{id}}\",version=\"{}\"}} 1", node.conf.version);
     *out = out.replace("{id}", &node.id);
 }
 
@@ -260,9 +200,6 @@ pub fn connections(node: &Node) -> (u64, u64, u64, u64) {
 /// Resident memory of this process in bytes.
 pub fn resident() -> u64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = text
-        .split_whitespace()
-        .nth(1)
-        .and_then(|pages| pages.parse::<u64>().ok());
+    let pages = text.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
     pages.unwrap_or(0) * 4096
 }

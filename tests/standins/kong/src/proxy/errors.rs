@@ -17,10 +17,7 @@ pub struct Own {
 impl Own {
     /// Status and message.
     pub fn new(status: u16, message: &str) -> Self {
-        Self {
-            status,
-            message: message.to_owned(),
-        }
+        Self { status, message: message.to_owned() }
     }
 }
 
@@ -35,19 +32,12 @@ enum Kind {
 
 /// The response.
 pub fn own(exchange: &Exchange<'_>, error: &Own) -> Response<Body> {
-    let accept = exchange
-        .head
-        .headers
-        .get(ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let accept = exchange.head.headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = choose(accept);
     let (content_type, body) = text(kind, &error.message, exchange.id);
     let mut response = Response::new(full(body));
     *response.status_mut() = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     decorate(exchange, &mut response);
     response
 }
@@ -76,9 +66,7 @@ fn choose(accept: &str) -> Kind {
             "text/plain" | "text/*" => Kind::Plain,
             _ => continue,
         };
-        let weight = parts
-            .find_map(|part| part.strip_prefix("q=")?.parse().ok())
-            .unwrap_or(1.0);
+        let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
         if weight > best.1 {
             best = (kind, weight);
         }
@@ -106,10 +94,7 @@ fn text(kind: Kind, message: &str, id: &str) -> (&'static str, String) {
                  <requestid>{id}</requestid>\n</error>\n"
             ),
         ),
-        Kind::Plain => (
-            "text/plain; charset=utf-8",
-            format!("{message}\nrequest_id: {id}\n"),
-        ),
+        Kind::Plain => ("text/plain; charset=utf-8", format!("{message}\nrequest_id: {id}\n")),
     }
 }
 
@@ -123,10 +108,7 @@ mod tests {
             ("", Kind::Json),
             ("*/*", Kind::Json),
             ("text/html", Kind::Html),
-            (
-                "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-                Kind::Html,
-            ),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Kind::Html),
             ("application/json;q=0.5, text/plain", Kind::Plain),
             ("application/xml", Kind::Xml),
             ("image/png", Kind::Json),

@@ -33,11 +33,7 @@ impl Sending {
     }
 
     fn length(&self) -> Option<usize> {
-        if let Self::Whole(bytes) = self {
-            Some(bytes.len())
-        } else {
-            None
-        }
+        if let Self::Whole(bytes) = self { Some(bytes.len()) } else { None }
     }
 }
 
@@ -81,12 +77,7 @@ pub async fn run(
     let mut last = Failure::NoPeer;
     for _ in 0..=service.retries {
         let pick = choose(snapshot, service).await?;
-        let plan = Plan {
-            exchange,
-            service,
-            found,
-            host: host(exchange, snapshot, service, found, &pick),
-        };
+        let plan = Plan { exchange, service, found, host: host(exchange, snapshot, service, found, &pick) };
         let repeatable = body.length().is_some();
         let result = plan.attempt(&pick, &mut body).await;
         report(snapshot, service, &pick, &result);
@@ -112,12 +103,7 @@ async fn choose(snapshot: &Snapshot, service: &Service) -> Result<Pick, Failure>
         return upstream.pick().await.ok_or(Failure::NoPeer);
     }
     let address = resolve(&service.host, service.port).await.ok_or(Failure::Name)?;
-    Ok(Pick {
-        index: 0,
-        host: service.host.clone(),
-        port: service.port,
-        address,
-    })
+    Ok(Pick { index: 0, host: service.host.clone(), port: service.port, address })
 }
 
 fn report(snapshot: &Snapshot, service: &Service, pick: &Pick, result: &Result<Answered, Miss>) {
@@ -126,10 +112,7 @@ fn report(snapshot: &Snapshot, service: &Service, pick: &Pick, result: &Result<A
     };
     let event = match result {
         Ok(answered) => Event::Status(answered.response.status().as_u16()),
-        Err(Miss {
-            failure: Failure::Timeout,
-            ..
-        }) => Event::Timeout,
+        Err(Miss { failure: Failure::Timeout, .. }) => Event::Timeout,
         Err(_) => Event::TcpFailure,
     };
     upstream.report(pick.index, event);
@@ -143,39 +126,18 @@ fn host(
     found: &Found,
     pick: &Pick,
 ) -> String {
-    let given = exchange
-        .head
-        .headers
-        .get("host")
-        .and_then(|value| value.to_str().ok());
-    let given = given.or_else(|| {
-        exchange
-            .head
-            .uri
-            .authority()
-            .map(hyper::http::uri::Authority::as_str)
-    });
+    let given = exchange.head.headers.get("host").and_then(|value| value.to_str().ok());
+    let given = given.or_else(|| exchange.head.uri.authority().map(hyper::http::uri::Authority::as_str));
     if let (true, Some(given)) = (found.route.preserve_host, given) {
         return given.to_owned();
     }
-    if let Some(own) = snapshot
-        .upstreams
-        .get(&service.host)
-        .and_then(|upstream| upstream.host_header.clone())
+    if let Some(own) = snapshot.upstreams.get(&service.host).and_then(|upstream| upstream.host_header.clone())
     {
         return own;
     }
     let usual = if service.tls.is_some() { 443 } else { 80 };
-    let bare = if pick.host.contains(':') {
-        format!("[{}]", pick.host)
-    } else {
-        pick.host.clone()
-    };
-    if pick.port == usual {
-        bare
-    } else {
-        format!("{bare}:{}", pick.port)
-    }
+    let bare = if pick.host.contains(':') { format!("[{}]", pick.host) } else { pick.host.clone() };
+    if pick.port == usual { bare } else { format!("{bare}:{}", pick.port) }
 }
 
 /// One request to one service.
@@ -191,18 +153,11 @@ impl Plan<'_> {
         let target = self.target(pick);
         let length = body.length();
         let begun = Instant::now();
-        let kept = if length.is_some() {
-            self.exchange.node.pool.take(&target)
-        } else {
-            None
-        };
+        let kept = if length.is_some() { self.exchange.node.pool.take(&target) } else { None };
         if let Some(mut sender) = kept {
             match self.send(&mut sender, self.request(body.next(), length)?).await {
                 // The upstream had closed the connection: that does not count as a try.
-                Err(Miss {
-                    failure: Failure::Invalid,
-                    sent: false,
-                }) => {}
+                Err(Miss { failure: Failure::Invalid, sent: false }) => {}
                 Err(miss) => return Err(miss),
                 Ok(response) => return Ok(self.answered(target, sender, response, begun)),
             }
@@ -215,14 +170,8 @@ impl Plan<'_> {
     async fn send(&self, sender: &mut Sender, request: Request<Body>) -> Result<Response<Incoming>, Miss> {
         match timeout(self.service.read_timeout, sender.send(request)).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(unsent)) => Err(Miss {
-                failure: Failure::Invalid,
-                sent: !unsent,
-            }),
-            Err(_) => Err(Miss {
-                failure: Failure::Timeout,
-                sent: true,
-            }),
+            Ok(Err(unsent)) => Err(Miss { failure: Failure::Invalid, sent: !unsent }),
+            Err(_) => Err(Miss { failure: Failure::Timeout, sent: true }),
         }
     }
 
@@ -235,22 +184,12 @@ impl Plan<'_> {
     ) -> Answered {
         let node = self.exchange.node.clone();
         tokio::spawn(async move { node.pool.keep(target, sender).await });
-        Answered {
-            response,
-            waited: millis(begun),
-        }
+        Answered { response, waited: millis(begun) }
     }
 
     fn target(&self, pick: &Pick) -> Target {
-        let name = self
-            .host
-            .rsplit_once(':')
-            .map_or(self.host.as_str(), |(host, _)| host);
-        let name = if self.service.tls.is_some() {
-            name.to_owned()
-        } else {
-            String::new()
-        };
+        let name = self.host.rsplit_once(':').map_or(self.host.as_str(), |(host, _)| host);
+        let name = if self.service.tls.is_some() { name.to_owned() } else { String::new() };
         Target {
             address: pick.address,
             name,
@@ -264,18 +203,10 @@ impl Plan<'_> {
         let (head, route) = (self.exchange.head, &self.found.route);
         let strip = route.strip_path && !self.found.prefix.is_empty();
         let sent = path::upstream(&self.service.path, &self.found.prefix, &self.exchange.path, strip);
-        let query = head
-            .uri
-            .query()
-            .map(|query| format!("?{query}"))
-            .unwrap_or_default();
+        let query = head.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         let http2 = self.service.http2();
         let uri = if http2 {
-            let scheme = if self.service.tls.is_some() {
-                "https"
-            } else {
-                "http"
-            };
+            let scheme = if self.service.tls.is_some() { "https" } else { "http" };
             format!("{scheme}://{}{sent}{query}", self.host)
         } else {
             format!("{sent}{query}")
@@ -288,10 +219,8 @@ impl Plan<'_> {
         };
         let mut request = Request::new(body);
         *request.method_mut() = head.method.clone();
-        *request.uri_mut() = uri.parse::<Uri>().map_err(|_| Miss {
-            failure: Failure::Invalid,
-            sent: false,
-        })?;
+        *request.uri_mut() =
+            uri.parse::<Uri>().map_err(|_| Miss { failure: Failure::Invalid, sent: false })?;
         *request.version_mut() = if http2 { Version::HTTP_2 } else { Version::HTTP_11 };
         *request.headers_mut() = headers::request(self.exchange, &told);
         Ok(request)
@@ -301,13 +230,7 @@ impl Plan<'_> {
 async fn open(target: &Target, limit: Duration) -> Result<Sender, Miss> {
     match timeout(limit, connect(target)).await {
         Ok(Ok(sender)) => Ok(sender),
-        Ok(Err(_)) => Err(Miss {
-            failure: Failure::Invalid,
-            sent: false,
-        }),
-        Err(_) => Err(Miss {
-            failure: Failure::Timeout,
-            sent: false,
-        }),
+        Ok(Err(_)) => Err(Miss { failure: Failure::Invalid, sent: false }),
+        Err(_) => Err(Miss { failure: Failure::Timeout, sent: false }),
     }
 }

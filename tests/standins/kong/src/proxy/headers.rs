@@ -10,14 +10,8 @@ use super::Exchange;
 use crate::answer::Body;
 
 /// Headers that belong to one connection.
-const HOP_BY_HOP: [&str; 6] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-];
+const HOP_BY_HOP: [&str; 6] =
+    ["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
 
 /// What the upstream is told.
 #[derive(Debug)]
@@ -36,9 +30,7 @@ pub struct Told<'a> {
 pub fn request(exchange: &Exchange<'_>, told: &Told<'_>) -> HeaderMap {
     let given = &exchange.head.headers;
     let mut headers = given.clone();
-    let trailers = given
-        .get(TE)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    let trailers = given.get(TE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"));
     drop_hop_by_hop(&mut headers);
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -59,9 +51,7 @@ pub fn request(exchange: &Exchange<'_>, told: &Told<'_>) -> HeaderMap {
 
 fn forwarded(exchange: &Exchange<'_>, told: &Told<'_>, headers: &mut HeaderMap) {
     let client = exchange.peer.remote.ip().to_canonical().to_string();
-    let before = headers
-        .get("x-forwarded-for")
-        .and_then(|value| value.to_str().ok());
+    let before = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
     let chain = before.map_or_else(|| client.clone(), |before| format!("{before}, {client}"));
     let scheme = if exchange.peer.tls { "https" } else { "http" };
     put(headers, "host", told.host);
@@ -76,11 +66,7 @@ fn forwarded(exchange: &Exchange<'_>, told: &Told<'_>, headers: &mut HeaderMap) 
     }
     put(headers, "x-real-ip", &client);
     put(headers, "x-kong-request-id", exchange.id);
-    put(
-        headers,
-        "via",
-        &via(exchange.head.version, &exchange.node.conf.version),
-    );
+    put(headers, "via", &via(exchange.head.version, &exchange.node.conf.version));
 }
 
 fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
@@ -109,15 +95,8 @@ pub fn response(exchange: &Exchange<'_>, response: &mut Response<Body>, waited: 
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     }
     headers.insert("x-kong-upstream-latency", HeaderValue::from(waited));
-    headers.insert(
-        "x-kong-proxy-latency",
-        HeaderValue::from(exchange.elapsed().saturating_sub(waited)),
-    );
-    put(
-        headers,
-        "via",
-        &format!("1.1 kong/{}", exchange.node.conf.version),
-    );
+    headers.insert("x-kong-proxy-latency", HeaderValue::from(exchange.elapsed().saturating_sub(waited)));
+    put(headers, "via", &format!("1.1 kong/{}", exchange.node.conf.version));
     put(headers, "x-kong-request-id", exchange.id);
 }
 

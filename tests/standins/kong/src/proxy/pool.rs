@@ -67,14 +67,12 @@ impl Sender {
     /// Sends a request and waits for the head of its answer. An error says whether the request was not sent at all.
     pub async fn send(&mut self, request: Request<Body>) -> Result<Response<Incoming>, bool> {
         match self {
-            Self::One(sender) => sender
-                .try_send_request(request)
-                .await
-                .map_err(|mut error| error.take_message().is_some()),
-            Self::Two(sender) => sender
-                .try_send_request(request)
-                .await
-                .map_err(|mut error| error.take_message().is_some()),
+            Self::One(sender) => {
+                sender.try_send_request(request).await.map_err(|mut error| error.take_message().is_some())
+            }
+            Self::Two(sender) => {
+                sender.try_send_request(request).await.map_err(|mut error| error.take_message().is_some())
+            }
         }
     }
 }
@@ -128,9 +126,8 @@ where
 {
     let io = TokioIo::new(stream);
     if http2 {
-        let (sender, connection) = http2::handshake(TokioExecutor::new(), io)
-            .await
-            .map_err(io::Error::other)?;
+        let (sender, connection) =
+            http2::handshake(TokioExecutor::new(), io).await.map_err(io::Error::other)?;
         tokio::spawn(connection);
         return Ok(Sender::Two(sender));
     }

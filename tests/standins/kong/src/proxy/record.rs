@@ -86,10 +86,7 @@ impl Drop for Record {
 }
 
 fn size(headers: &HeaderMap) -> u64 {
-    headers
-        .iter()
-        .map(|(name, value)| (name.as_str().len() + value.len() + 4) as u64)
-        .sum()
+    headers.iter().map(|(name, value)| (name.as_str().len() + value.len() + 4) as u64).sum()
 }
 
 /// The upstream's body on its way to the client: counted, and given up where the upstream pauses too long.
@@ -103,12 +100,7 @@ pub struct Counted {
 impl Counted {
     /// Wraps a body.
     pub fn new(inner: Incoming, record: Option<Record>, limit: Duration) -> Self {
-        Self {
-            inner,
-            record,
-            limit,
-            timer: Box::pin(sleep(limit)),
-        }
+        Self { inner, record, limit, timer: Box::pin(sleep(limit)) }
     }
 }
 
@@ -132,11 +124,7 @@ impl Body for Counted {
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(Box::new(error)))),
             Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => self
-                .timer
-                .as_mut()
-                .poll(cx)
-                .map(|()| Some(Err("upstream timed out".into()))),
+            Poll::Pending => self.timer.as_mut().poll(cx).map(|()| Some(Err("upstream timed out".into()))),
         }
     }
 

@@ -8,7 +8,7 @@ use hyper::header::{CONNECTION, HeaderMap, UPGRADE};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
-use tokio::io::copy_bidirectional;
+use tokio::io::{copy, split};
 
 use super::forward::Answered;
 use super::record::{Counted, Record};
@@ -23,13 +23,9 @@ pub fn wanted(request: &Request<Incoming>) -> bool {
 
 /// Whether the headers ask for another protocol.
 pub fn is_upgrade(headers: &HeaderMap) -> bool {
-    let named = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let asked = named
-        .flat_map(|value| value.split(','))
-        .any(|name| name.trim().eq_ignore_ascii_case("upgrade"));
+    let named = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let asked =
+        named.flat_map(|value| value.split(',')).any(|name| name.trim().eq_ignore_ascii_case("upgrade"));
     asked && headers.contains_key(UPGRADE)
 }
 
@@ -66,10 +62,13 @@ fn tunnel(exchange: &Exchange<'_>, client: OnUpgrade, upstream: OnUpgrade) {
         let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else {
             return;
         };
-        let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+        let (mut from_client, mut to_client) = split(TokioIo::new(client));
+        let (mut from_upstream, mut to_upstream) = split(TokioIo::new(upstream));
+        // nginx ends a tunnel as soon as either side has ended.
         tokio::select! {
             () = cut.cancelled() => {}
-            _ = copy_bidirectional(&mut client, &mut upstream) => {}
+            _ = copy(&mut from_client, &mut to_upstream) => {}
+            _ = copy(&mut from_upstream, &mut to_client) => {}
         }
     });
 }

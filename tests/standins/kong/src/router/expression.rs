@@ -48,10 +48,7 @@ impl Expression {
     /// # Errors
     /// Says at which token it failed.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut parser = Parser {
-            tokens: tokens(text)?,
-            at: 0,
-        };
+        let mut parser = Parser { tokens: tokens(text)?, at: 0 };
         let parsed = parser.or()?;
         match parser.tokens.get(parser.at) {
             None => Ok(parsed),
@@ -78,11 +75,7 @@ impl Expression {
 impl Compare {
     fn holds(&self, asked: &Asked<'_>, prefix: &RefCell<String>) -> bool {
         values(&self.field, asked).iter().any(|value| {
-            let value = if self.lower {
-                value.to_lowercase()
-            } else {
-                value.clone()
-            };
+            let value = if self.lower { value.to_lowercase() } else { value.clone() };
             let matched = self.operator.holds(&value);
             if let (Some(part), "http.path") = (&matched, self.field.as_str()) {
                 prefix.replace(part.clone());
@@ -111,9 +104,7 @@ impl Operator {
                 _ => given == *wanted,
             })),
             Self::In((net, bits), wanted) => whole(
-                value
-                    .parse()
-                    .is_ok_and(|ip: IpAddr| contains(*net, *bits, ip.to_canonical()) == *wanted),
+                value.parse().is_ok_and(|ip: IpAddr| contains(*net, *bits, ip.to_canonical()) == *wanted),
             ),
         }
     }
@@ -143,33 +134,19 @@ fn segments(path: &str) -> Vec<&str> {
 
 fn dynamic(field: &str, asked: &Asked<'_>) -> Vec<String> {
     if let Some(name) = field.strip_prefix("http.headers.") {
-        let given = asked
-            .headers
-            .iter()
-            .filter(|(header, _)| header.as_str().replace('-', "_") == name);
-        return given
-            .filter_map(|(_, value)| value.to_str().ok().map(str::to_owned))
-            .collect();
+        let given = asked.headers.iter().filter(|(header, _)| header.as_str().replace('-', "_") == name);
+        return given.filter_map(|(_, value)| value.to_str().ok().map(str::to_owned)).collect();
     }
     if let Some(name) = field.strip_prefix("http.queries.") {
-        let pairs = asked
-            .query
-            .split('&')
-            .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        return pairs
-            .filter(|(key, _)| *key == name)
-            .map(|(_, value)| value.to_owned())
-            .collect();
+        let pairs = asked.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        return pairs.filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).collect();
     }
     let range = field.strip_prefix("http.path.segments.").unwrap_or_default();
     let (first, last) = range.split_once('_').unwrap_or((range, range));
     let (Ok(first), Ok(last)) = (first.parse::<usize>(), last.parse::<usize>()) else {
         return Vec::new();
     };
-    segments(asked.path)
-        .get(first..=last)
-        .map(|found| vec![found.join("/")])
-        .unwrap_or_default()
+    segments(asked.path).get(first..=last).map(|found| vec![found.join("/")]).unwrap_or_default()
 }
 
 struct Parser {
@@ -212,11 +189,7 @@ impl Parser {
         }
         if self.accept("(") {
             let inner = self.or()?;
-            return if self.accept(")") {
-                Ok(inner)
-            } else {
-                Err("expected )".to_owned())
-            };
+            return if self.accept(")") { Ok(inner) } else { Err("expected )".to_owned()) };
         }
         self.compare().map(Expression::Compare)
     }
@@ -238,26 +211,15 @@ impl Parser {
             }
         }
         let operator = self.operator()?;
-        Ok(Compare {
-            field,
-            lower,
-            operator,
-        })
+        Ok(Compare { field, lower, operator })
     }
 
     fn operator(&mut self) -> Result<Operator, String> {
         let sign = self.next()?;
-        let sign = if sign == "not" {
-            format!("not {}", self.next()?)
-        } else {
-            sign
-        };
+        let sign = if sign == "not" { format!("not {}", self.next()?) } else { sign };
         let token = self.next()?;
         let text = token.strip_prefix('"').unwrap_or(&token).to_owned();
-        let number = || {
-            text.parse::<i64>()
-                .map_err(|_| format!("expected a number, got {text}"))
-        };
+        let number = || text.parse::<i64>().map_err(|_| format!("expected a number, got {text}"));
         let net = || network(&text).ok_or_else(|| format!("expected a network, got {text}"));
         Ok(match sign.as_str() {
             "==" => Operator::Equal(text),
@@ -279,9 +241,7 @@ impl Parser {
 
 /// Words, signs and literals; a string literal keeps a leading quote, so that it is no word.
 fn tokens(text: &str) -> Result<Vec<String>, String> {
-    const SIGNS: [&str; 14] = [
-        "||", "&&", "==", "!=", "^=", "=^", ">=", "<=", ">", "<", "~", "!", "(", ")",
-    ];
+    const SIGNS: [&str; 14] = ["||", "&&", "==", "!=", "^=", "=^", ">=", "<=", ">", "<", "~", "!", "(", ")"];
     let mut found = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
@@ -294,9 +254,7 @@ fn tokens(text: &str) -> Result<Vec<String>, String> {
             ((*sign).to_owned(), rest.get(sign.len()..).unwrap_or_default())
         } else {
             let end = rest.find(|letter: char| !(letter.is_alphanumeric() || "._-:/*".contains(letter)));
-            let (word, after) = end
-                .and_then(|end| rest.split_at_checked(end))
-                .unwrap_or((rest, ""));
+            let (word, after) = end.and_then(|end| rest.split_at_checked(end)).unwrap_or((rest, ""));
             if word.is_empty() {
                 return Err(format!("unexpected {rest}"));
             }

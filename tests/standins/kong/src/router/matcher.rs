@@ -38,27 +38,20 @@ impl Net {
     /// Reads an entry of `sources` or `destinations`.
     pub fn new(item: &Value) -> Self {
         let port = item["port"].as_u64().and_then(|port| u16::try_from(port).ok());
-        Self {
-            network: item["ip"].as_str().and_then(network),
-            port,
-        }
+        Self { network: item["ip"].as_str().and_then(network), port }
     }
 
     /// Whether an address is meant.
     pub fn fits(&self, address: SocketAddr) -> bool {
         let ip = address.ip().to_canonical();
         self.port.is_none_or(|port| port == address.port())
-            && self
-                .network
-                .is_none_or(|(network, bits)| contains(network, bits, ip))
+            && self.network.is_none_or(|(network, bits)| contains(network, bits, ip))
     }
 }
 
 /// An address with or without a mask.
 pub fn network(text: &str) -> Option<(IpAddr, u32)> {
-    let (ip, bits) = text
-        .split_once('/')
-        .map_or((text, None), |(ip, bits)| (ip, Some(bits)));
+    let (ip, bits) = text.split_once('/').map_or((text, None), |(ip, bits)| (ip, Some(bits)));
     let ip: IpAddr = ip.parse().ok()?;
     let full = if ip.is_ipv4() { 32 } else { 128 };
     let bits = bits.map_or(Some(full), |bits| bits.parse().ok().filter(|bits| *bits <= full))?;
@@ -69,16 +62,10 @@ pub fn network(text: &str) -> Option<(IpAddr, u32)> {
 pub fn contains(network: IpAddr, bits: u32, ip: IpAddr) -> bool {
     match (network, ip) {
         (IpAddr::V4(network), IpAddr::V4(ip)) => {
-            (network.to_bits() ^ ip.to_bits())
-                .checked_shr(32 - bits)
-                .unwrap_or(0)
-                == 0
+            (network.to_bits() ^ ip.to_bits()).checked_shr(32 - bits).unwrap_or(0) == 0
         }
         (IpAddr::V6(network), IpAddr::V6(ip)) => {
-            (network.to_bits() ^ ip.to_bits())
-                .checked_shr(128 - bits)
-                .unwrap_or(0)
-                == 0
+            (network.to_bits() ^ ip.to_bits()).checked_shr(128 - bits).unwrap_or(0) == 0
         }
         _ => false,
     }
@@ -133,10 +120,7 @@ impl Matcher {
             && (!asked.https || any(&self.snis, sni))
             && any(&self.sources, |net| net.fits(asked.source))
             && any(&self.destinations, |net| net.fits(asked.destination))
-            && self
-                .headers
-                .iter()
-                .all(|(name, values)| header_fits(name, values, asked));
+            && self.headers.iter().all(|(name, values)| header_fits(name, values, asked));
         if !fine {
             return None;
         }
@@ -153,13 +137,7 @@ fn any<T>(rules: &[T], fits: impl Fn(&T) -> bool) -> bool {
 }
 
 fn texts(value: &Value) -> Vec<String> {
-    value
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect()
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn nets(value: &Value) -> Vec<Net> {
@@ -168,9 +146,7 @@ fn nets(value: &Value) -> Vec<Net> {
 
 fn host_rule(text: &str) -> (Text, Option<u16>) {
     let lower = text.to_ascii_lowercase();
-    let split = lower
-        .rsplit_once(':')
-        .and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let split = lower.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
     let (host, port) = split.map_or((lower.as_str(), None), |(host, port)| (host, Some(port)));
     let rule = if let Some(rest) = host.strip_prefix('*') {
         Text::Ends(rest.to_owned())
@@ -192,21 +168,13 @@ fn path_rule(path: &str) -> Option<Text> {
 
 fn header_rule(value: &str) -> Text {
     let lower = value.to_lowercase();
-    let pattern = lower
-        .strip_prefix("~*")
-        .and_then(|pattern| Regex::new(pattern).ok());
+    let pattern = lower.strip_prefix("~*").and_then(|pattern| Regex::new(pattern).ok());
     pattern.map_or(Text::Exact(lower), Text::Pattern)
 }
 
 fn header_fits(name: &str, values: &[Text], asked: &Asked<'_>) -> bool {
-    let given = asked
-        .headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    given
-        .map(str::to_lowercase)
-        .any(|given| values.iter().any(|value| value.fits(&given)))
+    let given = asked.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    given.map(str::to_lowercase).any(|given| values.iter().any(|value| value.fits(&given)))
 }
 
 fn prefix(rule: &Text, path: &str) -> Option<String> {

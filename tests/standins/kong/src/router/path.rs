@@ -29,11 +29,7 @@ fn decode(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
-        let escape = if *byte == b'%' {
-            bytes.get(at + 1..at + 3).and_then(hex)
-        } else {
-            None
-        };
+        let escape = if *byte == b'%' { bytes.get(at + 1..at + 3).and_then(hex) } else { None };
         match escape {
             Some(value) if value.is_ascii_alphanumeric() || b"-._~".contains(&value) => {
                 out.push(char::from(value));
@@ -108,11 +104,7 @@ mod tests {
             ("/s", "/x", "/x/y", false, "/s/x/y"),
             ("/s/", "/x", "/x/y", false, "/s/x/y"),
         ] {
-            assert_eq!(
-                upstream(base, prefix, path, strip),
-                wanted,
-                "{base} {prefix} {path} {strip}"
-            );
+            assert_eq!(upstream(base, prefix, path, strip), wanted, "{base} {prefix} {path} {strip}");
         }
     }
 }

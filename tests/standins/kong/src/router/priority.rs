@@ -19,36 +19,16 @@ pub fn of(route: &Value, path: Option<&str>) -> u64 {
         Some(Value::Object(map)) => !map.is_empty(),
         _ => false,
     };
-    let fields = ["methods", "hosts", "headers", "snis", "paths"]
-        .into_iter()
-        .filter(|field| filled(field))
-        .count();
+    let fields =
+        ["methods", "hosts", "headers", "snis", "paths"].into_iter().filter(|field| filled(field)).count();
     let hosts = route["hosts"].as_array();
-    let plain_hosts = hosts.is_some_and(|list| {
-        list.iter()
-            .all(|host| !host.as_str().is_some_and(|host| host.contains('*')))
-    });
+    let plain_hosts = hosts
+        .is_some_and(|list| list.iter().all(|host| !host.as_str().is_some_and(|host| host.contains('*'))));
     let regex = path.is_some_and(|path| path.starts_with('~'));
-    let headers = route["headers"]
-        .as_object()
-        .map_or(0, serde_json::Map::len)
-        .min(255);
-    let number = if regex {
-        route["regex_priority"].as_i64().unwrap_or(0)
-    } else {
-        0
-    };
-    let length = if regex {
-        0
-    } else {
-        path.map_or(0, str::len) & 0x7_FFFF
-    };
-    let low = [
-        shift(fields, 29),
-        shift(headers, 20),
-        shift_signed(number, 19),
-        length as u64,
-    ];
+    let headers = route["headers"].as_object().map_or(0, serde_json::Map::len).min(255);
+    let number = if regex { route["regex_priority"].as_i64().unwrap_or(0) } else { 0 };
+    let length = if regex { 0 } else { path.map_or(0, str::len) & 0x7_FFFF };
+    let low = [shift(fields, 29), shift(headers, 20), shift_signed(number, 19), length as u64];
     low.into_iter().fold(0, |all, bits| all | bits)
         | if plain_hosts { PLAIN_HOSTS } else { 0 }
         | if regex { REGEX_PATH } else { 0 }
@@ -79,10 +59,8 @@ mod tests {
         let regex = of(&json!({"paths": ["~/x"]}), Some("~/x"));
         let long = of(&json!({"paths": ["/plain/long"]}), Some("/plain/long"));
         let short = of(&json!({"paths": ["/plain"]}), Some("/plain"));
-        let fields = of(
-            &json!({"paths": ["/plain"], "methods": ["GET"], "headers": {"a": ["b"]}}),
-            Some("/plain"),
-        );
+        let fields =
+            of(&json!({"paths": ["/plain"], "methods": ["GET"], "headers": {"a": ["b"]}}), Some("/plain"));
         assert!(host > regex && regex > fields && fields > long && long > short);
     }
 

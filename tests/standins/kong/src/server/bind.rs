@@ -39,9 +39,7 @@ pub fn all(listeners: &Listeners) -> Result<Sockets, String> {
             Ok(sockets) => return Ok(sockets),
             Err((address, error)) => {
                 let (number, text) = (error.raw_os_error().unwrap_or(0), reason(&error));
-                lines.push(format!(
-                    "nginx: [emerg] bind() to {address} failed ({number}: {text})"
-                ));
+                lines.push(format!("nginx: [emerg] bind() to {address} failed ({number}: {text})"));
                 if error.kind() != ErrorKind::AddrInUse {
                     return Err(lines.join("\n"));
                 }
@@ -56,44 +54,26 @@ pub fn all(listeners: &Listeners) -> Result<Sockets, String> {
 fn once(listeners: &Listeners) -> Result<Sockets, (SocketAddr, io::Error)> {
     let mut sockets = Sockets::default();
     let mut taken = BTreeSet::new();
-    let roles = [
-        (Role::Proxy, &listeners.proxy),
-        (Role::Admin, &listeners.admin),
-        (Role::Status, &listeners.status),
-    ];
+    let roles =
+        [(Role::Proxy, &listeners.proxy), (Role::Admin, &listeners.admin), (Role::Status, &listeners.status)];
     for (role, entries) in roles {
         // The same address twice is one socket to nginx, served by whoever comes first.
-        for entry in entries
-            .iter()
-            .filter(|entry| entry.address.port() == 0 || taken.insert(entry.address))
-        {
-            sockets.http.push((
-                role,
-                entry.clone(),
-                tcp(entry).map_err(|error| (entry.address, error))?,
-            ));
+        for entry in entries.iter().filter(|entry| entry.address.port() == 0 || taken.insert(entry.address)) {
+            sockets.http.push((role, entry.clone(), tcp(entry).map_err(|error| (entry.address, error))?));
         }
     }
     for entry in &listeners.stream {
         if entry.has("udp") {
-            sockets
-                .udp
-                .push(udp(entry.address).map_err(|error| (entry.address, error))?);
+            sockets.udp.push(udp(entry.address).map_err(|error| (entry.address, error))?);
         } else {
-            sockets
-                .stream
-                .push((entry.clone(), tcp(entry).map_err(|error| (entry.address, error))?));
+            sockets.stream.push((entry.clone(), tcp(entry).map_err(|error| (entry.address, error))?));
         }
     }
     Ok(sockets)
 }
 
 fn tcp(entry: &Listen) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(entry.address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(entry.address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if entry.has("reuseport") {
         socket.set_reuse_port(true)?;

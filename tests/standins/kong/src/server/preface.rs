@@ -34,11 +34,7 @@ pub async fn is_http2(stream: &TcpStream) -> bool {
 pub async fn proxied(stream: &mut TcpStream) -> Option<Option<SocketAddr>> {
     let mut start = [0_u8; 12];
     stream.read_exact(&mut start).await.ok()?;
-    if start == V2 {
-        version2(stream).await
-    } else {
-        version1(stream, &start).await
-    }
+    if start == V2 { version2(stream).await } else { version1(stream, &start).await }
 }
 
 async fn version1(stream: &mut TcpStream, start: &[u8]) -> Option<Option<SocketAddr>> {

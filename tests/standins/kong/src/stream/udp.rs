@@ -33,9 +33,7 @@ pub async fn serve(node: Arc<Node>, socket: UdpSocket) {
         let Ok((length, source)) = received else { continue };
         // A session that ended is held by this map alone.
         if sessions.len() > SWEEP
-            || sessions
-                .get(&source)
-                .is_some_and(|session| Arc::strong_count(session) == 1)
+            || sessions.get(&source).is_some_and(|session| Arc::strong_count(session) == 1)
         {
             sessions.retain(|_, session| Arc::strong_count(session) > 1);
         }
@@ -59,19 +57,11 @@ pub async fn serve(node: Arc<Node>, socket: UdpSocket) {
 
 async fn open(node: &Node, source: SocketAddr, destination: SocketAddr) -> Option<Arc<UdpSocket>> {
     let snapshot = node.routing.borrow().clone();
-    let asked = Asked {
-        protocol: "udp",
-        sni: None,
-        source,
-        destination,
-    };
+    let asked = Asked { protocol: "udp", sni: None, source, destination };
     let service = snapshot.services.get(snapshot.streams.find(&asked)?)?;
     let target = address(&snapshot, service).await?;
-    let any: SocketAddr = if target.is_ipv4() {
-        (Ipv4Addr::UNSPECIFIED, 0).into()
-    } else {
-        (Ipv6Addr::UNSPECIFIED, 0).into()
-    };
+    let any: SocketAddr =
+        if target.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
     let session = UdpSocket::bind(any).await.ok()?;
     session.connect(target).await.ok()?;
     Some(Arc::new(session))

@@ -25,11 +25,7 @@ pub fn chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
         // Reads the certificate's structure, as OpenSSL does when it loads one.
         rustls::server::ParsedCertificate::try_from(certificate).map_err(|error| error.to_string())?;
     }
-    if all.is_empty() {
-        Err("no certificate found".to_owned())
-    } else {
-        Ok(all)
-    }
+    if all.is_empty() { Err("no certificate found".to_owned()) } else { Ok(all) }
 }
 
 /// The first private key of a PEM text.
@@ -60,12 +56,8 @@ pub fn localhost() -> Result<(String, String), String> {
     let mut wanted =
         rcgen::CertificateParams::new(["localhost".to_owned()]).map_err(|error| error.to_string())?;
     wanted.distinguished_name = rcgen::DistinguishedName::new();
-    wanted
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, "localhost");
-    wanted
-        .distinguished_name
-        .push(rcgen::DnType::OrganizationName, "Kong");
+    wanted.distinguished_name.push(rcgen::DnType::CommonName, "localhost");
+    wanted.distinguished_name.push(rcgen::DnType::OrganizationName, "Kong");
     let certificate = wanted.self_signed(&key).map_err(|error| error.to_string())?;
     Ok((certificate.pem(), key.serialize_pem()))
 }

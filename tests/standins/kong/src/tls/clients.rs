@@ -34,9 +34,7 @@ pub struct ClientCa {
 
 impl fmt::Debug for ClientCa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientCa")
-            .field("required", &self.required)
-            .finish_non_exhaustive()
+        f.debug_struct("ClientCa").field("required", &self.required).finish_non_exhaustive()
     }
 }
 
@@ -48,28 +46,18 @@ impl ClientCa {
     pub fn new(chain: &[CertificateDer<'static>], required: bool) -> Result<Self, String> {
         let mut roots = RootCertStore::empty();
         for certificate in chain {
-            roots
-                .add(certificate.clone())
-                .map_err(|error| error.to_string())?;
+            roots.add(certificate.clone()).map_err(|error| error.to_string())?;
         }
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), certs::provider())
             .build()
             .map_err(|error| error.to_string())?;
-        Ok(Self {
-            anchors: chain.to_vec(),
-            verifier,
-            required,
-        })
+        Ok(Self { anchors: chain.to_vec(), verifier, required })
     }
 
     /// Judges what a caller presented; a proof of possession was already seen in the handshake.
     pub fn judge(&self, presented: Option<&[CertificateDer<'_>]>) -> Verdict {
         let Some((leaf, rest)) = presented.and_then(<[_]>::split_first) else {
-            return if self.required {
-                Verdict::Missing
-            } else {
-                Verdict::Accepted
-            };
+            return if self.required { Verdict::Missing } else { Verdict::Accepted };
         };
         // OpenSSL takes a trusted certificate that is presented itself, an authority's included.
         if self.anchors.iter().any(|anchor| anchor == leaf) {
@@ -91,9 +79,7 @@ pub struct AskOnly {
 impl AskOnly {
     /// A verifier on the provider of every connection.
     pub fn new() -> Self {
-        Self {
-            provider: certs::provider(),
-        }
+        Self { provider: certs::provider() }
     }
 }
 
@@ -121,12 +107,7 @@ impl ClientCertVerifier for AskOnly {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            leaf,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls12_signature(message, leaf, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -135,17 +116,10 @@ impl ClientCertVerifier for AskOnly {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            leaf,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, leaf, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

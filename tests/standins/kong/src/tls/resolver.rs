@@ -51,9 +51,7 @@ impl fmt::Debug for BySni {
 
 impl ResolvesServerCert for BySni {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let found = hello
-            .server_name()
-            .and_then(|name| self.snapshot.borrow().names.find(name));
+        let found = hello.server_name().and_then(|name| self.snapshot.borrow().names.find(name));
         Some(found.unwrap_or_else(|| self.fallback.clone()))
     }
 }

@@ -31,15 +31,11 @@ pub struct Wanted {
 pub fn client(wanted: &Wanted) -> Result<Arc<ClientConfig>, String> {
     let provider = certs::provider();
     let verifier: Arc<dyn ServerCertVerifier> = match &wanted.roots {
-        None => Arc::new(TakeAny {
-            provider: provider.clone(),
-        }),
+        None => Arc::new(TakeAny { provider: provider.clone() }),
         Some(chain) => {
             let mut roots = RootCertStore::empty();
             for certificate in chain {
-                roots
-                    .add(certificate.clone())
-                    .map_err(|error| error.to_string())?;
+                roots.add(certificate.clone()).map_err(|error| error.to_string())?;
             }
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
                 .build()
@@ -55,11 +51,7 @@ pub fn client(wanted: &Wanted) -> Result<Arc<ClientConfig>, String> {
         None => builder.with_no_client_auth(),
         Some(pair) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair.clone()))),
     };
-    config.alpn_protocols = vec![if wanted.http2 {
-        b"h2".to_vec()
-    } else {
-        b"http/1.1".to_vec()
-    }];
+    config.alpn_protocols = vec![if wanted.http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
     Ok(Arc::new(config))
 }
 
@@ -87,12 +79,7 @@ impl ServerCertVerifier for TakeAny {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            leaf,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls12_signature(message, leaf, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -101,17 +88,10 @@ impl ServerCertVerifier for TakeAny {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            leaf,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, leaf, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

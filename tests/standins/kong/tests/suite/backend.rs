@@ -47,10 +47,7 @@ fn serve(mut stream: TcpStream, name: &str, hits: &AtomicUsize) -> Option<()> {
         let (head, body) = request(&mut stream)?;
         hits.fetch_add(1, Ordering::SeqCst);
         let path = head.split_whitespace().nth(1)?.to_owned();
-        let argument = path
-            .rsplit('/')
-            .next()
-            .and_then(|text| text.split('?').next()?.parse::<u64>().ok());
+        let argument = path.rsplit('/').next().and_then(|text| text.split('?').next()?.parse::<u64>().ok());
         if path.starts_with("/slow/") {
             thread::sleep(Duration::from_millis(argument.unwrap_or(0)));
         }
@@ -63,11 +60,7 @@ fn serve(mut stream: TcpStream, name: &str, hits: &AtomicUsize) -> Option<()> {
         if path.starts_with("/garbage") {
             return stream.write_all(b"this is no HTTP\r\n\r\n").ok();
         }
-        let status = if path.starts_with("/code/") {
-            argument.unwrap_or(200)
-        } else {
-            200
-        };
+        let status = if path.starts_with("/code/") { argument.unwrap_or(200) } else { 200 };
         let answer =
             json!({"backend": name, "line": head.lines().next(), "head": head, "body": body}).to_string();
         let text = format!(
@@ -75,6 +68,9 @@ fn serve(mut stream: TcpStream, name: &str, hits: &AtomicUsize) -> Option<()> {
             answer.len()
         );
         stream.write_all(text.as_bytes()).ok()?;
+        if head.to_ascii_lowercase().contains("connection: close") {
+            return None;
+        }
     }
 }
 
@@ -88,12 +84,9 @@ fn request(stream: &mut TcpStream) -> Option<(String, String)> {
         head.push(byte[0]);
     }
     let head = String::from_utf8(head).ok()?;
-    let length = head.lines().find_map(|line| {
-        line.to_ascii_lowercase()
-            .strip_prefix("content-length: ")?
-            .parse()
-            .ok()
-    });
+    let length = head
+        .lines()
+        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     stream.read_exact(&mut body).ok()?;
     Some((head, String::from_utf8_lossy(&body).into_owned()))

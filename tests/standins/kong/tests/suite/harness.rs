@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -27,13 +28,17 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A port that nobody listens on.
+/// The next port to be given out; below those that the kernel gives to whoever asks for any.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A port that nobody listens on, and that no other test of this process is given.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    let offset = std::process::id().wrapping_mul(131);
+    until("a free port", || {
+        let number = 12_000 + offset.wrapping_add(NEXT.fetch_add(1, Ordering::SeqCst)) % 17_000;
+        let port = u16::try_from(number).unwrap();
+        TcpListener::bind(("127.0.0.1", port)).is_ok().then_some(port)
+    })
 }
 
 /// An answer, read to its end.
@@ -47,10 +52,7 @@ pub struct Reply {
 impl Reply {
     /// A header's value, whatever its case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self
-            .headers
-            .iter()
-            .find(|(own, _)| own.eq_ignore_ascii_case(name));
+        let found = self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
@@ -89,11 +91,7 @@ pub fn receive(stream: &mut impl Read) -> Option<Reply> {
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    let mut reply = Reply {
-        status,
-        headers,
-        body: String::new(),
-    };
+    let mut reply = Reply { status, headers, body: String::new() };
     let mut body = Vec::new();
     if let Some(length) = reply.header("content-length") {
         body = vec![0; length.parse().unwrap()];
@@ -134,10 +132,10 @@ pub fn ask(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: 
         text += "Host: localhost\r\n";
     }
     for (name, value) in headers {
-        text += &format!("{name}: {value}\r\n");
+        text.extend([name, ": ", value, "\r\n"]);
     }
     if !body.is_empty() {
-        text += &format!("Content-Length: {}\r\n", body.len());
+        text.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
     }
     send(&mut stream, &format!("{text}\r\n{body}")).unwrap();
     receive(&mut stream).expect("an answer")
@@ -169,34 +167,17 @@ impl Kong {
         let [proxy, tls, admin, status] = [(); 4].map(|()| free_port());
         let mut command = program(&folder.path().join("prefix"));
         command
-            .env(
-                "KONG_PROXY_LISTEN",
-                format!("127.0.0.1:{proxy}, 127.0.0.1:{tls} http2 ssl"),
-            )
+            .env("KONG_PROXY_LISTEN", format!("127.0.0.1:{proxy}, 127.0.0.1:{tls} http2 ssl"))
             .env("KONG_ADMIN_LISTEN", format!("127.0.0.1:{admin}"))
             .env("KONG_STATUS_LISTEN", format!("127.0.0.1:{status}"));
         for (name, value) in extra {
             command.env(
                 name,
-                value
-                    .replace("{admin}", &admin.to_string())
-                    .replace("{proxy}", &proxy.to_string()),
+                value.replace("{admin}", &admin.to_string()).replace("{proxy}", &proxy.to_string()),
             );
         }
-        let child = command
-            .arg("docker-start")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut kong = Self {
-            child,
-            folder,
-            proxy,
-            tls,
-            admin,
-            status,
-        };
+        let child = command.arg("docker-start").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut kong = Self { child, folder, proxy, tls, admin, status };
         until("the listeners", || {
             let ended = kong.child.try_wait().unwrap();
             assert!(ended.is_none(), "ended at start: {ended:?}");
@@ -212,13 +193,7 @@ impl Kong {
     /// Pushes a configuration as KIC does.
     pub fn push(&self, config: &Value) -> Reply {
         let kind = ("Content-Type", "application/json");
-        ask(
-            self.admin,
-            "POST",
-            "/config?check_hash=1&flatten_errors=1",
-            &[kind],
-            &config.to_string(),
-        )
+        ask(self.admin, "POST", "/config?check_hash=1&flatten_errors=1", &[kind], &config.to_string())
     }
 
     /// Pushes a configuration that must be accepted, and waits until it routes.
@@ -235,9 +210,7 @@ impl Kong {
         }
         let reply = self.push(&config);
         assert_eq!(reply.status, 201, "{}", reply.body);
-        until("the routes", || {
-            (get(self.proxy, &marker).status == 299).then_some(())
-        });
+        until("the routes", || (get(self.proxy, &marker).status == 299).then_some(()));
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -24,4 +24,6 @@ mod streams;
 #[cfg(test)]
 mod switches;
 #[cfg(test)]
+mod upstreams;
+#[cfg(test)]
 mod wire;

@@ -19,10 +19,7 @@ fn the_base_set_is_there_without_the_plugin() {
     let kong = Kong::start(&[]);
     let reply = get(kong.status, "/metrics");
     assert_eq!(reply.header("content-type"), Some("text/plain; charset=UTF-8"));
-    let id = get(kong.admin, "/").json()["node_id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let id = get(kong.admin, "/").json()["node_id"].as_str().unwrap().to_owned();
     for start in [
         "kong_datastore_reachable 1".to_owned(),
         "kong_nginx_metric_errors_total 0".to_owned(),
@@ -76,18 +73,10 @@ fn traffic_is_counted_by_service_route_code_and_source() {
     ] {
         assert!(line(&counted, start).is_some(), "{start} in\n{counted}");
     }
-    assert!(
-        !counted.contains("code=\"404\""),
-        "what matches no route is not counted"
-    );
+    assert!(!counted.contains("code=\"404\""), "what matches no route is not counted");
     assert!(line(&counted, "kong_upstream_latency_ms_count{service=\"bad\"").is_none());
     let address = backend.address();
-    for (state, value) in [
-        ("healthchecks_off", 1),
-        ("healthy", 0),
-        ("unhealthy", 0),
-        ("dns_error", 0),
-    ] {
+    for (state, value) in [("healthchecks_off", 1), ("healthy", 0), ("unhealthy", 0), ("dns_error", 0)] {
         let start = format!(
             "kong_upstream_target_health{{upstream=\"up\",target=\"{address}\",address=\"{address}\",state=\"{state}\",subsystem=\"http\"}} {value}"
         );
@@ -107,10 +96,7 @@ fn a_client_that_goes_away_is_499() {
     drop(stream);
     until("the count", || {
         let text = get(kong.status, "/metrics").body;
-        line(
-            &text,
-            "kong_http_requests_total{service=\"a\",route=\"r\",code=\"499\",source=\"service\"",
-        )
-        .map(|_| ())
+        line(&text, "kong_http_requests_total{service=\"a\",route=\"r\",code=\"499\",source=\"service\"")
+            .map(|_| ())
     });
 }

@@ -16,46 +16,23 @@ struct Row {
 }
 
 fn row(method: &'static str, path: &'static str, body: &'static str, code: u16, answer: Value) -> Row {
-    Row {
-        status_port: false,
-        method,
-        path,
-        body,
-        code,
-        answer,
-    }
+    Row { status_port: false, method, path, body, code, answer }
 }
 
 fn status(method: &'static str, path: &'static str, code: u16, answer: Value) -> Row {
-    Row {
-        status_port: true,
-        method,
-        path,
-        body: "",
-        code,
-        answer,
-    }
+    Row { status_port: true, method, path, body: "", code, answer }
 }
 
 fn send(kong: &Kong, row: &Row) -> Reply {
     let port = if row.status_port { kong.status } else { kong.admin };
-    ask(
-        port,
-        row.method,
-        row.path,
-        &[("Content-Type", "application/json")],
-        row.body,
-    )
+    ask(port, row.method, row.path, &[("Content-Type", "application/json")], row.body)
 }
 
 const EMPTY: &str = "no configuration available (empty configuration present)";
 
-#[test]
-fn every_path_answers_as_observed() {
-    let kong = Kong::start(&[]);
+fn reading() -> Vec<Row> {
     let not_found = json!({"message": "Not found"});
-    let ok = json!({"message": "schema validation successful"});
-    let table = vec![
+    vec![
         status("GET", "/status/ready", 503, json!({"message": EMPTY})),
         status("GET", "/", 404, not_found.clone()),
         status("GET", "/config", 404, not_found.clone()),
@@ -68,21 +45,15 @@ fn every_path_answers_as_observed() {
         row("PUT", "/config", "{}", 405, Value::Null),
         row("OPTIONS", "/config", "", 204, Value::Null),
         row("GET", "/services", "", 200, json!({"data": [], "next": null})),
-        row(
-            "GET",
-            "/key-auths?size=1000",
-            "",
-            200,
-            json!({"data": [], "next": null}),
-        ),
-        row(
-            "GET",
-            "/filter-chains",
-            "",
-            200,
-            json!({"data": [], "next": null}),
-        ),
+        row("GET", "/key-auths?size=1000", "", 200, json!({"data": [], "next": null})),
+        row("GET", "/filter-chains", "", 200, json!({"data": [], "next": null})),
         row("GET", "/key-sets", "", 200, json!({"data": [], "next": null})),
+    ]
+}
+
+fn writing() -> Vec<Row> {
+    let ok = json!({"message": "schema validation successful"});
+    vec![
         row(
             "POST",
             "/services",
@@ -100,44 +71,21 @@ fn every_path_answers_as_observed() {
                 "message": "2 schema violations (bogus: unknown field; host: required field missing)",
                 "fields": {"bogus": "unknown field", "host": "required field missing"}}),
         ),
-        row(
-            "POST",
-            "/schemas/routes/validate",
-            r#"{"paths":["/a"]}"#,
-            200,
-            ok.clone(),
-        ),
-        row(
-            "POST",
-            "/schemas/plugins/validate",
-            r#"{"name":"prometheus","config":{}}"#,
-            200,
-            ok,
-        ),
-        row(
-            "POST",
-            "/schemas/plugins/validate",
-            r#"{"name":"nosuch"}"#,
-            400,
-            Value::Null,
-        ),
+        row("POST", "/schemas/routes/validate", r#"{"paths":["/a"]}"#, 200, ok.clone()),
+        row("POST", "/schemas/plugins/validate", r#"{"name":"prometheus","config":{}}"#, 200, ok),
+        row("POST", "/schemas/plugins/validate", r#"{"name":"nosuch"}"#, 400, Value::Null),
         row("GET", "/schemas/plugins/key-auth", "", 200, Value::Null),
         row("GET", "/schemas/services", "", 200, Value::Null),
-        row(
-            "POST",
-            "/config",
-            "{nonsense",
-            400,
-            json!({"message": "Cannot parse JSON body"}),
-        ),
-    ];
-    for row in table {
+        row("POST", "/config", "{nonsense", 400, json!({"message": "Cannot parse JSON body"})),
+    ]
+}
+
+#[test]
+fn every_path_answers_as_observed() {
+    let kong = Kong::start(&[]);
+    for row in reading().into_iter().chain(writing()) {
         let reply = send(&kong, &row);
-        assert_eq!(
-            reply.status, row.code,
-            "{} {}: {}",
-            row.method, row.path, reply.body
-        );
+        assert_eq!(reply.status, row.code, "{} {}: {}", row.method, row.path, reply.body);
         if !row.answer.is_null() {
             assert_eq!(reply.json(), row.answer, "{} {}", row.method, row.path);
         }
@@ -148,19 +96,13 @@ fn every_path_answers_as_observed() {
 fn every_answer_carries_kongs_headers() {
     let kong = Kong::start(&[]);
     let reply = get(kong.admin, "/");
-    assert_eq!(
-        reply.header("content-type"),
-        Some("application/json; charset=utf-8")
-    );
+    assert_eq!(reply.header("content-type"), Some("application/json; charset=utf-8"));
     assert_eq!(reply.header("server"), Some("kong/3.9.3"));
     assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
     assert_eq!(reply.header("access-control-allow-credentials"), Some("true"));
     assert_eq!(reply.header("connection"), Some("keep-alive"));
     assert!(reply.header("x-kong-admin-latency").is_some() && reply.header("date").is_some());
-    assert_eq!(
-        get(kong.status, "/status").header("access-control-allow-credentials"),
-        None
-    );
+    assert_eq!(get(kong.status, "/status").header("access-control-allow-credentials"), None);
     let allowed = ask(kong.admin, "OPTIONS", "/config", &[], "");
     assert_eq!(allowed.header("allow"), Some("GET, HEAD, OPTIONS, POST"));
 }
@@ -179,10 +121,7 @@ fn the_root_tells_what_an_ingress_controller_needs() {
     assert_eq!(configuration["stream_listeners"], json!({}));
     let listeners = configuration["proxy_listeners"].as_array().unwrap();
     assert_eq!(listeners[0]["port"], kong.proxy);
-    assert_eq!(
-        (&listeners[1]["ssl"], &listeners[1]["http2"]),
-        (&json!(true), &json!(true))
-    );
+    assert_eq!((&listeners[1]["ssl"], &listeners[1]["http2"]), (&json!(true), &json!(true)));
     assert!(root["plugins"]["available_on_server"]["key-auth"]["priority"].is_number());
     assert_eq!(get(kong.admin, "/").json()["node_id"], root["node_id"]);
 }
@@ -204,11 +143,7 @@ fn the_status_of_both_apis_is_alike() {
 fn gzip_where_it_is_asked_for() {
     let kong = Kong::start(&[]);
     let mut stream = crate::harness::connect(kong.admin).unwrap();
-    crate::harness::send(
-        &mut stream,
-        "GET / HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n",
-    )
-    .unwrap();
+    crate::harness::send(&mut stream, "GET / HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n").unwrap();
     let reply = crate::harness::receive(&mut stream).unwrap();
     assert_eq!(reply.header("content-encoding"), Some("gzip"));
 }
@@ -217,28 +152,13 @@ fn gzip_where_it_is_asked_for() {
 fn draining_is_seen_by_probes_and_ends_with_a_reload() {
     let kong = Kong::start(&[]);
     kong.configure(&json!({}));
-    assert_eq!(
-        get(kong.status, "/status/ready").json(),
-        json!({"message": "ready"})
-    );
+    assert_eq!(get(kong.status, "/status/ready").json(), json!({"message": "ready"}));
     let form = [("Content-Type", "application/x-www-form-urlencoded")];
-    assert_eq!(
-        ask(kong.status, "POST", "/status/ready", &form, "status=draining").status,
-        204
-    );
+    assert_eq!(ask(kong.status, "POST", "/status/ready", &form, "status=draining").status, 204);
     let reply = get(kong.status, "/status/ready");
-    assert_eq!(
-        (reply.status, reply.json()),
-        (503, json!({"message": "draining"}))
-    );
+    assert_eq!((reply.status, reply.json()), (503, json!({"message": "draining"})));
     kong.configure(&json!({}));
-    assert_eq!(
-        get(kong.status, "/status/ready").status,
-        503,
-        "a new configuration does not end draining"
-    );
+    assert_eq!(get(kong.status, "/status/ready").status, 503, "a new configuration does not end draining");
     assert!(kong.command(&["reload"]).status.success());
-    crate::harness::until("ready", || {
-        (get(kong.status, "/status/ready").status == 200).then_some(())
-    });
+    crate::harness::until("ready", || (get(kong.status, "/status/ready").status == 200).then_some(()));
 }

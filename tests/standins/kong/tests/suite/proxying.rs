@@ -51,12 +51,7 @@ fn headers_to_the_upstream_and_back() {
     );
     assert!(reply.header("x-kong-response-latency").is_none());
     let told = seen(&reply.body);
-    assert!(
-        reply.json()["line"]
-            .as_str()
-            .unwrap()
-            .starts_with("GET /p/a?q=1 HTTP/1.1")
-    );
+    assert!(reply.json()["line"].as_str().unwrap().starts_with("GET /p/a?q=1 HTTP/1.1"));
     let port = format!("127.0.0.1:{}", backend.port);
     for (name, value) in [
         ("host", port.as_str()),
@@ -80,20 +75,9 @@ fn paths_hosts_and_bodies() {
     let kong = Kong::start(&[]);
     let route = json!({"paths": ["/strip"], "strip_path": true, "preserve_host": true});
     kong.configure(&service(backend.port, &json!({"path": "/base"}), &route));
-    let reply = ask(
-        kong.proxy,
-        "POST",
-        "/strip/x?y=z",
-        &[("Host", "keep.test")],
-        "hello",
-    );
+    let reply = ask(kong.proxy, "POST", "/strip/x?y=z", &[("Host", "keep.test")], "hello");
     let told = seen(&reply.body);
-    assert!(
-        reply.json()["line"]
-            .as_str()
-            .unwrap()
-            .starts_with("POST /base/x?y=z ")
-    );
+    assert!(reply.json()["line"].as_str().unwrap().starts_with("POST /base/x?y=z "));
     assert_eq!(told["host"], "keep.test");
     assert_eq!(told["x-forwarded-prefix"], "/strip");
     assert_eq!(reply.json()["body"], "hello");
@@ -105,59 +89,48 @@ fn paths_hosts_and_bodies() {
     .unwrap();
     assert_eq!(receive(&mut stream).unwrap().json()["body"], "abc");
     send(&mut stream, "GET /strip HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-    assert_eq!(
-        receive(&mut stream).unwrap().status,
-        200,
-        "the connection is kept"
-    );
+    assert_eq!(receive(&mut stream).unwrap().status, 200, "the connection is kept");
 }
 
-#[test]
-fn kongs_own_errors() {
-    let backend = Backend::start("one");
-    let kong = Kong::start(&[]);
+/// Services that cannot answer, each in a way of its own.
+fn broken(backend: &Backend) -> Value {
     let route =
         |path: &str| json!([{"paths": [path], "name": path.trim_start_matches('/'), "strip_path": false}]);
     let fast = json!({"host": "127.0.0.1", "port": backend.port, "read_timeout": 200, "retries": 0});
-    let with = |name: &str, more: Value| {
+    let with = |name: &str, more: &Value| {
         let mut service = json!({"name": name, "routes": route(&format!("/{name}"))});
         for (key, value) in more.as_object().unwrap() {
             service[key] = value.clone();
         }
         service
     };
-    kong.configure(&json!({
+    json!({
         "upstreams": [{"name": "empty"}, {"name": "zero", "targets": [{"target": "127.0.0.1:1", "weight": 0}]}],
         "services": [
-            with("empty", json!({"host": "empty"})),
-            with("zero", json!({"host": "zero"})),
-            with("name", json!({"host": "no-such-host.invalid"})),
-            with("refused", json!({"host": "127.0.0.1", "port": free_port(), "retries": 1})),
-            with("garbage", fast.clone()),
-            with("close", fast.clone()),
-            with("hang", fast),
+            with("empty", &json!({"host": "empty"})),
+            with("zero", &json!({"host": "zero"})),
+            with("name", &json!({"host": "no-such-host.invalid"})),
+            with("refused", &json!({"host": "127.0.0.1", "port": free_port(), "retries": 1})),
+            with("garbage", &fast),
+            with("close", &fast),
+            with("hang", &fast),
         ],
-    }));
+    })
+}
+
+#[test]
+fn kongs_own_errors() {
+    let backend = Backend::start("one");
+    let kong = Kong::start(&[]);
+    kong.configure(&broken(&backend));
     let table = [
         ("/none", 404, "no Route matched with those values"),
         ("/empty", 503, "failure to get a peer from the ring-balancer"),
         ("/zero", 503, "failure to get a peer from the ring-balancer"),
         ("/name", 503, "name resolution failed"),
-        (
-            "/refused",
-            502,
-            "An invalid response was received from the upstream server",
-        ),
-        (
-            "/garbage",
-            502,
-            "An invalid response was received from the upstream server",
-        ),
-        (
-            "/close",
-            502,
-            "An invalid response was received from the upstream server",
-        ),
+        ("/refused", 502, "An invalid response was received from the upstream server"),
+        ("/garbage", 502, "An invalid response was received from the upstream server"),
+        ("/close", 502, "An invalid response was received from the upstream server"),
         ("/hang", 504, "The upstream server is timing out"),
     ];
     for (path, code, message) in table {
@@ -193,24 +166,14 @@ fn weights_share_requests_exactly() {
     let health = get(kong.admin, "/upstreams/up/health").json();
     assert_eq!(health["data"][0]["health"], "HEALTHCHECKS_OFF");
     assert_eq!(get(kong.status, "/upstreams/up/health").status, 200);
-    assert_eq!(
-        get(kong.admin, "/upstreams/up/targets").json()["data"]
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
+    assert_eq!(get(kong.admin, "/upstreams/up/targets").json()["data"].as_array().unwrap().len(), 2);
 }
 
 #[test]
 fn only_idempotent_requests_are_repeated_once_sent() {
     let backend = Backend::start("one");
     let kong = Kong::start(&[]);
-    kong.configure(&service(
-        backend.port,
-        &json!({"read_timeout": 150, "retries": 2}),
-        &json!({}),
-    ));
+    kong.configure(&service(backend.port, &json!({"read_timeout": 150, "retries": 2}), &json!({})));
     assert_eq!(get(kong.proxy, "/hang").status, 504);
     assert_eq!(backend.seen(), 3, "a GET is repeated `retries` times");
     assert_eq!(ask(kong.proxy, "POST", "/hang", &[], "x").status, 504);
@@ -258,7 +221,5 @@ fn old_routes_answer_a_little_longer_where_there_are_many() {
     };
     assert_eq!(kong.push(&many(1000)).status, 201);
     assert_eq!(get(kong.proxy, "/s999/").status, 404, "accepted, not yet routed");
-    crate::harness::until("the routes", || {
-        (get(kong.proxy, "/s999/").status == 502).then_some(())
-    });
+    crate::harness::until("the routes", || (get(kong.proxy, "/s999/").status == 502).then_some(()));
 }

@@ -11,20 +11,11 @@ fn service() -> Value {
 }
 
 fn hash(kong: &Kong) -> String {
-    get(kong.status, "/status").json()["configuration_hash"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned()
+    get(kong.status, "/status").json()["configuration_hash"].as_str().unwrap_or_default().to_owned()
 }
 
 fn text(kong: &Kong, kind: &str, body: &str) -> Reply {
-    ask(
-        kong.admin,
-        "POST",
-        "/config?check_hash=1",
-        &[("Content-Type", kind)],
-        body,
-    )
+    ask(kong.admin, "POST", "/config?check_hash=1", &[("Content-Type", kind)], body)
 }
 
 #[test]
@@ -36,10 +27,7 @@ fn json_is_always_taken_and_its_hash_is_always_new() {
     assert_eq!(kong.push(&service()).status, 201);
     assert_ne!(before, hash(&kong));
     assert_eq!(before.len(), 32);
-    assert_eq!(
-        get(kong.status, "/status/ready").json(),
-        json!({"message": "ready"})
-    );
+    assert_eq!(get(kong.status, "/status/ready").json(), json!({"message": "ready"}));
 }
 
 #[test]
@@ -49,19 +37,9 @@ fn the_answer_holds_every_entity_with_its_defaults() {
     let services = body["services"].as_object().unwrap();
     let (id, item) = services.iter().next().unwrap();
     assert_eq!(item["id"], json!(id));
-    assert_eq!(
-        (&item["retries"], &item["port"], &item["protocol"]),
-        (&json!(5), &json!(80), &json!("http"))
-    );
+    assert_eq!((&item["retries"], &item["port"], &item["protocol"]), (&json!(5), &json!(80), &json!("http")));
     assert_eq!(item["read_timeout"], 60000);
-    assert_eq!(
-        kong.push(&service()).json()["services"]
-            .as_object()
-            .unwrap()
-            .keys()
-            .next(),
-        Some(id)
-    );
+    assert_eq!(kong.push(&service()).json()["services"].as_object().unwrap().keys().next(), Some(id));
     assert_eq!(get(kong.admin, "/services/a").json()["id"], json!(id));
     assert_eq!(get(kong.admin, "/services").json()["data"][0]["name"], "a");
 }
@@ -78,10 +56,7 @@ fn text_is_hashed_and_not_loaded_twice() {
     assert_eq!((again.status, again.body.as_str()), (304, ""));
     let form = format!("--x\r\nContent-Disposition: form-data; name=\"config\"\r\n\r\n{yaml}\r\n--x--\r\n");
     assert_eq!(text(&kong, "multipart/form-data; boundary=x", &form).status, 304);
-    assert_eq!(
-        text(&kong, "text/yaml", "_format_version: \"3.0\"\nservices: []\n").status,
-        201
-    );
+    assert_eq!(text(&kong, "text/yaml", "_format_version: \"3.0\"\nservices: []\n").status, 201);
     assert_eq!(hash(&kong), ZEROS);
 }
 
@@ -108,10 +83,7 @@ fn a_refusal_keeps_the_old_configuration() {
     let reply = kong.push(&bad);
     assert_eq!(reply.status, 400);
     let body = reply.json();
-    assert_eq!(
-        (&body["code"], &body["name"]),
-        (&json!(14), &json!("invalid declarative configuration"))
-    );
+    assert_eq!((&body["code"], &body["name"]), (&json!(14), &json!("invalid declarative configuration")));
     assert_eq!(
         body["flattened_errors"],
         json!([{"entity_type": "service", "entity_name": "a", "entity_tags": ["k8s-name:a"],
@@ -168,10 +140,7 @@ fn a_restarted_node_has_its_configuration_at_once() {
 fn what_is_in_force_can_be_read_back_and_pushed_again() {
     let kong = Kong::start(&[]);
     kong.push(&service());
-    let yaml = get(kong.admin, "/config").json()["config"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let yaml = get(kong.admin, "/config").json()["config"].as_str().unwrap().to_owned();
     assert!(yaml.contains("_format_version"), "{yaml}");
     let reply = text(&kong, "text/yaml", &yaml);
     assert_eq!(reply.status, 201, "{}", reply.body);
@@ -182,14 +151,57 @@ fn what_is_in_force_can_be_read_back_and_pushed_again() {
 fn a_configuration_can_come_with_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("kong.yml");
-    std::fs::write(
-        &path,
-        "_format_version: \"3.0\"\nservices:\n- name: filed\n  host: h\n",
-    )
-    .unwrap();
+    std::fs::write(&path, "_format_version: \"3.0\"\nservices:\n- name: filed\n  host: h\n").unwrap();
     let kong = Kong::start(&[("KONG_DECLARATIVE_CONFIG", path.to_str().unwrap())]);
     assert_eq!(get(kong.status, "/status/ready").status, 200);
     assert_eq!(get(kong.admin, "/services/filed").status, 200);
     let kong = Kong::start(&[("KONG_DECLARATIVE_CONFIG_STRING", &service().to_string())]);
     assert_eq!(get(kong.admin, "/services/a").status, 200);
+}
+
+#[test]
+fn what_an_ingress_controller_sends_is_taken_and_routed() {
+    let backend = crate::backend::Backend::start("one");
+    let kong = Kong::start(&[]);
+    let (cert, key) = self_signed();
+    let tags = json!([
+        "k8s-name:r1",
+        "k8s-namespace:default",
+        "k8s-kind:HTTPRoute",
+        "k8s-group:gateway.networking.k8s.io",
+        "k8s-version:v1",
+        "k8s-uid:6f1d7a6e-0000-4000-8000-000000000001"
+    ]);
+    let id = "6f1d7a6e-0000-4000-8000-000000000002";
+    kong.configure(&json!({
+        "certificates": [{"id": id, "cert": cert, "key": key, "tags": tags, "snis": [{"name": "h.test", "certificate": {"id": id}}]}],
+        "services": [{
+            "id": "6f1d7a6e-0000-4000-8000-000000000003", "name": "httproute.default.r1.0", "host": "httproute.default.r1.0",
+            "port": 80, "protocol": "http", "connect_timeout": 60000, "read_timeout": 60000, "write_timeout": 60000, "retries": 5, "tags": tags,
+            "plugins": [{"name": "key-auth", "config": {"key_names": ["apikey"]}, "enabled": false}],
+            "routes": [{
+                "id": "6f1d7a6e-0000-4000-8000-000000000004", "name": "httproute.default.r1.0.0", "hosts": ["h.test"],
+                "headers": {"X-A": ["1"]}, "methods": ["GET"], "paths": ["~/x$", "/x/"], "path_handling": "v0", "preserve_host": true,
+                "protocols": ["http", "https"], "strip_path": false, "https_redirect_status_code": 426, "tags": tags}]}],
+        "upstreams": [{"name": "httproute.default.r1.0", "algorithm": "round-robin", "tags": tags, "targets": [
+            {"target": backend.address(), "weight": 75}, {"target": "127.0.0.1:1", "weight": 0}]}],
+        "consumers": [{"username": "c", "keyauth_credentials": [{"key": "secret"}], "acls": [{"group": "g"}]}],
+    }));
+    let headers = [("Host", "h.test"), ("X-A", "1")];
+    for (path, code) in [("/x", 200), ("/x/y", 200), ("/xy", 404)] {
+        assert_eq!(ask(kong.proxy, "GET", path, &headers, "").status, code, "{path}");
+    }
+    assert_eq!(ask(kong.proxy, "GET", "/x", &headers[..1], "").status, 404);
+    assert_eq!(get(kong.admin, "/key-auths").json()["data"][0]["key"], "secret");
+    assert_eq!(get(kong.admin, "/consumers/c/acls").json()["data"][0]["group"], "g");
+    assert_eq!(get(kong.admin, &format!("/certificates/{id}/snis")).json()["data"][0]["name"], "h.test");
+    assert_eq!(
+        get(kong.admin, "/routes/httproute.default.r1.0.0/service").json()["name"],
+        "httproute.default.r1.0"
+    );
+}
+
+fn self_signed() -> (String, String) {
+    let pair = rcgen::generate_simple_self_signed(["h.test".to_owned()]).unwrap();
+    (pair.cert.pem(), pair.signing_key.serialize_pem())
 }

@@ -8,11 +8,7 @@ use crate::harness::{free_port, program};
 /// Starts the program with these settings alone; it must end by itself.
 fn refused(prefix: &Path, settings: &[(&str, &str)]) -> String {
     let mut command = program(prefix);
-    for (name, value) in [
-        ("PROXY", free_port()),
-        ("ADMIN", free_port()),
-        ("STATUS", free_port()),
-    ] {
+    for (name, value) in [("PROXY", free_port()), ("ADMIN", free_port()), ("STATUS", free_port())] {
         command.env(format!("KONG_{name}_LISTEN"), format!("127.0.0.1:{value}"));
     }
     for (name, value) in settings {
@@ -33,10 +29,7 @@ fn pem_files(folder: &Path) -> (String, String, String) {
     };
     let key = rcgen::KeyPair::generate().unwrap();
     let other = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(["x".to_owned()])
-        .unwrap()
-        .self_signed(&key)
-        .unwrap();
+    let certificate = rcgen::CertificateParams::new(["x".to_owned()]).unwrap().self_signed(&key).unwrap();
     (
         write("tls.crt", &certificate.pem()),
         write("tls.key", &key.serialize_pem()),
@@ -44,8 +37,36 @@ fn pem_files(folder: &Path) -> (String, String, String) {
     )
 }
 
+/// Settings, and words of the refusal.
+type Refusal<'a> = (Vec<(&'a str, &'a str)>, &'a str);
+
 #[test]
-fn settings_that_kong_refuses() {
+fn words_that_kong_refuses() {
+    let folder = tempfile::tempdir().unwrap();
+    let table: Vec<Refusal<'_>> = vec![
+        (
+            vec![("KONG_DATABASE", "postgres")],
+            "[PostgreSQL error] failed to retrieve PostgreSQL server_version_num",
+        ),
+        (vec![("KONG_DATABASE", "foo")], "database has an invalid value: 'foo' (postgres, cassandra, off)"),
+        (
+            vec![("KONG_PROXY_LISTEN", "0.0.0.0")],
+            "proxy_listen must be of form: [off] | <ip>:<port> [ssl] [http2]",
+        ),
+        (vec![("KONG_STATUS_LISTEN", "x:y z")], "status_listen must be of form: [off] | <ip>:<port>"),
+        (vec![("KONG_LOG_LEVEL", "loud")], "log_level has an invalid value"),
+        (vec![("KONG_PLUGINS", "bundled,nosuch")], "nosuch plugin is enabled but not installed"),
+        (vec![("KONG_NGINX_PROXY_BOGUS", "on")], "unknown directive \"bogus\""),
+        (vec![("STANDIN_ERROR_SHARE", "3")], "STANDIN_ERROR_SHARE must be between 0 and 1"),
+    ];
+    for (settings, text) in table {
+        let error = refused(&folder.path().join("prefix"), &settings);
+        assert!(error.contains(text), "{settings:?}: {error}");
+    }
+}
+
+#[test]
+fn files_that_kong_refuses() {
     let folder = tempfile::tempdir().unwrap();
     let (certificate, key, other) = pem_files(folder.path());
     let none = folder.path().join("none").to_str().unwrap().to_owned();
@@ -55,56 +76,15 @@ fn settings_that_kong_refuses() {
     let (cert, cert_key) = ("KONG_ADMIN_SSL_CERT", "KONG_ADMIN_SSL_CERT_KEY");
     let ca = "KONG_NGINX_ADMIN_SSL_CLIENT_CERTIFICATE";
     let verify = ("KONG_NGINX_ADMIN_SSL_VERIFY_CLIENT", "on");
-    let table: Vec<(Vec<(&str, &str)>, &str)> = vec![
-        (
-            vec![("KONG_DATABASE", "postgres")],
-            "[PostgreSQL error] failed to retrieve PostgreSQL server_version_num",
-        ),
-        (
-            vec![("KONG_DATABASE", "foo")],
-            "database has an invalid value: 'foo' (postgres, cassandra, off)",
-        ),
-        (
-            vec![("KONG_PROXY_LISTEN", "0.0.0.0")],
-            "proxy_listen must be of form: [off] | <ip>:<port> [ssl] [http2]",
-        ),
-        (
-            vec![("KONG_STATUS_LISTEN", "x:y z")],
-            "status_listen must be of form: [off] | <ip>:<port>",
-        ),
-        (vec![("KONG_LOG_LEVEL", "loud")], "log_level has an invalid value"),
-        (
-            vec![("KONG_PLUGINS", "bundled,nosuch")],
-            "nosuch plugin is enabled but not installed",
-        ),
-        (
-            vec![("KONG_NGINX_PROXY_BOGUS", "on")],
-            "unknown directive \"bogus\"",
-        ),
-        (
-            vec![(cert, &none), (cert_key, &key)],
-            "admin_ssl_cert: failed loading certificate from",
-        ),
+    let table: Vec<Refusal<'_>> = vec![
+        (vec![(cert, &none), (cert_key, &key)], "admin_ssl_cert: failed loading certificate from"),
         (vec![(cert, &certificate)], "admin_ssl_cert_key must be specified"),
-        (
-            vec![(cert, &certificate), (cert_key, &other)],
-            "key values mismatch",
-        ),
+        (vec![(cert, &certificate), (cert_key, &other)], "key values mismatch"),
         (vec![verify], "no ssl_client_certificate for ssl_verify_client"),
         (vec![verify, (ca, &none)], "SSL_CTX_load_verify_locations"),
-        (
-            vec![("KONG_DECLARATIVE_CONFIG", &none)],
-            "error parsing declarative config file",
-        ),
-        (
-            vec![("KONG_DECLARATIVE_CONFIG", bad)],
-            "host=\"required field missing\"",
-        ),
+        (vec![("KONG_DECLARATIVE_CONFIG", &none)], "error parsing declarative config file"),
+        (vec![("KONG_DECLARATIVE_CONFIG", bad)], "host=\"required field missing\""),
         (vec![("KONG_PREFIX", &certificate)], "mkdir failed for"),
-        (
-            vec![("STANDIN_ERROR_SHARE", "3")],
-            "STANDIN_ERROR_SHARE must be between 0 and 1",
-        ),
     ];
     for (settings, text) in table {
         let error = refused(&folder.path().join("prefix"), &settings);
@@ -157,9 +137,6 @@ fn the_images_entrypoint_passes_its_arguments_on() {
     let folder = tempfile::tempdir().unwrap();
     let link = folder.path().join("docker-entrypoint.sh");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kong"), &link).unwrap();
-    let output = std::process::Command::new(&link)
-        .args(["kong", "version"])
-        .output()
-        .unwrap();
+    let output = std::process::Command::new(&link).args(["kong", "version"]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "3.9.3\n");
 }

@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{Kong, Reply, ask};
 
+/// Method, path, headers, and the route that must be taken.
+type Row = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str);
+
 /// A service whose plugin answers with its name, so that the answer tells the route.
 fn told(name: &str, mut route: Value) -> Value {
     route["name"] = json!(name);
@@ -31,7 +34,7 @@ fn the_order_of_routes_is_kongs() {
         told("header-regex", json!({"paths": ["/hregex"], "headers": {"x-kind": ["~*^v[0-9]+$"]}})),
         told("secure", json!({"paths": ["/sni"], "protocols": ["https"], "snis": ["a.test"]})),
     ]}));
-    let table: &[(&str, &str, &[(&str, &str)], &str)] = &[
+    let table: &[Row] = &[
         ("GET", "/plain", &[], "plain"),
         ("GET", "/plainx", &[], "plain"),
         ("GET", "/plain/longer/x", &[], "longer"),
@@ -57,12 +60,7 @@ fn the_order_of_routes_is_kongs() {
     ];
     for (method, path, headers, wanted) in table {
         let reply = ask(kong.proxy, method, path, headers, "");
-        assert_eq!(
-            which(&reply),
-            *wanted,
-            "{method} {path} {headers:?}: {}",
-            reply.body
-        );
+        assert_eq!(which(&reply), *wanted, "{method} {path} {headers:?}: {}", reply.body);
     }
 }
 
@@ -76,18 +74,18 @@ fn expressions_are_routed_as_well() {
         told("header", route(r#"any(lower(http.headers.x_kind)) == "one" && !(net.protocol == "https")"#, 5)),
         told("query", route(r#"http.queries.q == "1" && http.path.segments.0 == "q" && net.src.ip in 127.0.0.0/8"#, 7)),
     ]}));
-    let table: &[(&str, &[(&str, &str)], &str)] = &[
-        ("/x/1", &[], "low"),
-        ("/x/1", &[("Host", "h.test")], "high"),
-        ("/x/1", &[("Host", "a.h.test")], "high"),
-        ("/x/a", &[("Host", "h.test")], "low"),
-        ("/x/1", &[("X-Kind", "ONE")], "header"),
-        ("/q/z?q=1", &[], "query"),
-        ("/q/z?q=2", &[], "none"),
-        ("/none", &[], "none"),
+    let table: &[Row] = &[
+        ("GET", "/x/1", &[], "low"),
+        ("GET", "/x/1", &[("Host", "h.test")], "high"),
+        ("GET", "/x/1", &[("Host", "a.h.test")], "high"),
+        ("GET", "/x/a", &[("Host", "h.test")], "low"),
+        ("GET", "/x/1", &[("X-Kind", "ONE")], "header"),
+        ("GET", "/q/z?q=1", &[], "query"),
+        ("GET", "/q/z?q=2", &[], "none"),
+        ("GET", "/none", &[], "none"),
     ];
-    for (path, headers, wanted) in table {
-        let reply = ask(kong.proxy, "GET", path, headers, "");
+    for (method, path, headers, wanted) in table {
+        let reply = ask(kong.proxy, method, path, headers, "");
         assert_eq!(which(&reply), *wanted, "{path} {headers:?}");
     }
     let bad =
@@ -103,17 +101,11 @@ fn plain_http_where_only_tls_will_do() {
         told("a", route("/426", 426)), told("b", route("/301", 301)), told("c", route("/308", 308)),
     ]}));
     let upgrade = ask(kong.proxy, "GET", "/426", &[], "");
-    assert_eq!(
-        (upgrade.status, upgrade.header("upgrade")),
-        (426, Some("TLS/1.2, HTTP/1.1"))
-    );
+    assert_eq!((upgrade.status, upgrade.header("upgrade")), (426, Some("TLS/1.2, HTTP/1.1")));
     assert!(upgrade.body.contains("Please use HTTPS protocol"));
     for (path, code) in [("/301?a=b", 301), ("/308", 308)] {
         let reply = ask(kong.proxy, "GET", path, &[("Host", "h.test:8000")], "");
         assert_eq!(reply.status, code);
-        assert_eq!(
-            reply.header("location"),
-            Some(format!("https://h.test{path}").as_str())
-        );
+        assert_eq!(reply.header("location"), Some(format!("https://h.test{path}").as_str()));
     }
 }

@@ -6,7 +6,9 @@ use std::thread;
 
 use serde_json::json;
 
+use crate::backend::Backend;
 use crate::harness::{Kong, PATIENCE, connect, free_port, until};
+use crate::wire::{Authority, ask, dial};
 
 #[test]
 fn tcp_is_carried_by_destination_port() {
@@ -56,4 +58,27 @@ fn udp_is_carried_by_destination_port() {
         let length = client.recv(&mut buffer).ok()?;
         (&buffer[..length] == b"ping").then_some(())
     });
+}
+
+#[tokio::test]
+async fn tls_ends_here_or_passes_through_by_sni() {
+    let authority = Authority::new();
+    let backend = Backend::start("one");
+    let port = free_port();
+    let kong = Kong::start(&[("KONG_STREAM_LISTEN", &format!("127.0.0.1:{port} ssl"))]);
+    let certificate = |name: &str| {
+        let (cert, key) = authority.issue(name);
+        json!({"cert": cert, "key": key, "snis": [{"name": name}]})
+    };
+    let route = |name: &str, protocol: &str| json!([{"name": name, "protocols": [protocol], "snis": [name]}]);
+    kong.configure(&json!({"certificates": [certificate("ends.test"), certificate("passes.test")], "services": [
+        {"name": "ends", "protocol": "tcp", "host": "127.0.0.1", "port": backend.port, "routes": route("ends.test", "tls")},
+        {"name": "passes", "protocol": "tcp", "host": "127.0.0.1", "port": kong.tls, "routes": route("passes.test", "tls_passthrough")},
+        {"name": "http", "host": "127.0.0.1", "port": backend.port, "routes": [{"name": "http", "paths": ["/"]}]},
+    ]}));
+    let ended = ask(port, "ends.test", authority.client(None, &[])).await;
+    assert!(ended.starts_with("HTTP/1.1 200") && !ended.contains("X-Kong"), "carried as it is: {ended}");
+    let passed = ask(port, "passes.test", authority.client(None, &[])).await;
+    assert!(passed.contains("X-Forwarded-Proto: https"), "TLS ended at the proxy behind: {passed}");
+    assert!(dial(port, "other.test", authority.client(None, &[])).await.is_err());
 }

@@ -19,10 +19,7 @@ fn never_ready() {
     let (kong, _backend) = routed(&[("STANDIN_NEVER_READY", "on")]);
     let reply = get(kong.status, "/status/ready");
     assert_eq!(reply.status, 503);
-    assert_eq!(
-        reply.json()["message"],
-        "router builds not yet complete, router ready in 0 of 2 workers"
-    );
+    assert_eq!(reply.json()["message"], "router builds not yet complete, router ready in 0 of 2 workers");
 }
 
 #[test]
@@ -61,10 +58,7 @@ fn a_leak() {
     let kong = Kong::start(&[("STANDIN_LEAK", "30000000")]);
     let resident = || -> u64 {
         let text = get(kong.status, "/metrics").body;
-        let line = text
-            .lines()
-            .find(|line| line.starts_with("kong_memory_workers_lua_vms_bytes"))
-            .unwrap();
+        let line = text.lines().find(|line| line.starts_with("kong_memory_workers_lua_vms_bytes")).unwrap();
         line.rsplit(' ').next().unwrap().parse().unwrap()
     };
     let before = resident();

@@ -3,56 +3,55 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures::{SinkExt, StreamExt};
 use http_body_util::{BodyExt, Empty};
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use nix::sys::signal::Signal;
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::backend::Backend;
-use crate::harness::{Kong, get};
+use crate::harness::{Kong, PATIENCE, get, until};
 
 /// An authority and what it issued.
-struct Authority {
+pub struct Authority {
     certificate: rcgen::Certificate,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut wanted = CertificateParams::new(Vec::new()).unwrap();
         wanted.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let certificate = wanted.self_signed(&key).unwrap();
-        Self {
-            certificate,
-            issuer: Issuer::new(wanted, key),
-        }
+        Self { certificate, issuer: Issuer::new(wanted, key) }
+    }
+
+    /// Its own certificate, PEM.
+    pub fn pem(&self) -> String {
+        self.certificate.pem()
     }
 
     /// A certificate for these names, server and client alike: certificate and key, PEM.
-    fn issue(&self, name: &str) -> (String, String) {
+    pub fn issue(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let mut wanted = CertificateParams::new([name.to_owned()]).unwrap();
-        wanted.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
-        (
-            wanted.signed_by(&key, &self.issuer).unwrap().pem(),
-            key.serialize_pem(),
-        )
+        wanted.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        (wanted.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
 
     /// A client that trusts this authority, with or without a certificate of its own.
-    fn client(&self, own: Option<&(String, String)>, alpn: &[&str]) -> Arc<ClientConfig> {
+    pub fn client(&self, own: Option<&(String, String)>, alpn: &[&str]) -> Arc<ClientConfig> {
         use rustls::pki_types::pem::PemObject;
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.der().clone()).unwrap();
@@ -75,23 +74,18 @@ impl Authority {
     }
 }
 
-async fn dial(port: u16, name: &str, config: Arc<ClientConfig>) -> std::io::Result<TlsStream<TcpStream>> {
+pub async fn dial(port: u16, name: &str, config: Arc<ClientConfig>) -> std::io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).await?;
-    TlsConnector::from(config)
-        .connect(ServerName::try_from(name.to_owned()).unwrap(), stream)
-        .await
+    TlsConnector::from(config).connect(ServerName::try_from(name.to_owned()).unwrap(), stream).await
 }
 
 /// Asks over TLS and reads to the end.
-async fn ask(port: u16, name: &str, config: Arc<ClientConfig>) -> String {
+pub async fn ask(port: u16, name: &str, config: Arc<ClientConfig>) -> String {
     let mut stream = dial(port, name, config).await.unwrap();
-    stream
-        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
     // A server that closes without a TLS goodbye is no matter here.
-    let _ = stream.read_to_end(&mut answer).await;
+    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an answer in time");
     String::from_utf8_lossy(&answer).into_owned()
 }
 
@@ -110,47 +104,26 @@ async fn the_admin_api_asks_for_a_client_certificate_after_the_handshake() {
     };
     let (certificate, key) = own.issue("admin.test");
     let kong = Kong::start(&[
-        (
-            "KONG_ADMIN_LISTEN",
-            "127.0.0.1:{admin} ssl reuseport backlog=16384",
-        ),
+        ("KONG_ADMIN_LISTEN", "127.0.0.1:{admin} ssl reuseport backlog=16384"),
         ("KONG_ADMIN_SSL_CERT", &write("tls.crt", &certificate)),
         ("KONG_ADMIN_SSL_CERT_KEY", &write("tls.key", &key)),
-        (
-            "KONG_NGINX_ADMIN_SSL_CLIENT_CERTIFICATE",
-            &write("ca.crt", &own.certificate.pem()),
-        ),
+        ("KONG_NGINX_ADMIN_SSL_CLIENT_CERTIFICATE", &write("ca.crt", &own.pem())),
         ("KONG_NGINX_ADMIN_SSL_VERIFY_CLIENT", "on"),
         ("KONG_NGINX_ADMIN_SSL_VERIFY_DEPTH", "3"),
     ]);
     let good = ask(kong.admin, "admin.test", own.client(Some(&own.issue("kic")), &[])).await;
-    assert!(
-        good.starts_with("HTTP/1.1 200") && good.contains("\"node_id\""),
-        "{good}"
-    );
+    assert!(good.starts_with("HTTP/1.1 200") && good.contains("\"node_id\""), "{good}");
     let none = ask(kong.admin, "admin.test", own.client(None, &[])).await;
     assert!(
         none.starts_with("HTTP/1.1 400") && none.contains("No required SSL certificate was sent"),
         "{none}"
     );
     assert!(none.contains("Connection: close"), "{none}");
-    let other = ask(
-        kong.admin,
-        "admin.test",
-        own.client(Some(&foreign.issue("kic")), &[]),
-    )
-    .await;
-    assert!(
-        other.starts_with("HTTP/1.1 400") && other.contains("The SSL certificate error"),
-        "{other}"
-    );
+    let other = ask(kong.admin, "admin.test", own.client(Some(&foreign.issue("kic")), &[])).await;
+    assert!(other.starts_with("HTTP/1.1 400") && other.contains("The SSL certificate error"), "{other}");
     let plain = get(kong.admin, "/");
     assert_eq!(plain.status, 400);
-    assert!(
-        plain
-            .body
-            .contains("The plain HTTP request was sent to HTTPS port")
-    );
+    assert!(plain.body.contains("The plain HTTP request was sent to HTTPS port"));
 }
 
 #[tokio::test]
@@ -168,9 +141,7 @@ async fn certificates_are_chosen_by_sni() {
         assert!(answer.starts_with("HTTP/1.1 200"), "{name}: {answer}");
         assert!(answer.contains("X-Forwarded-Proto: https"), "{answer}");
     }
-    let error = dial(kong.tls, "other.test", authority.client(None, &[]))
-        .await
-        .unwrap_err();
+    let error = dial(kong.tls, "other.test", authority.client(None, &[])).await.unwrap_err();
     assert!(
         error.to_string().contains("certificate"),
         "the built-in certificate is of no authority: {error}"
@@ -185,24 +156,19 @@ async fn http2_by_alpn_and_tls_to_the_upstream() {
     let (cert, key) = authority.issue("h2.test");
     let mut services = echoing(&backend);
     // The node's own TLS port serves as an upstream that speaks TLS.
-    services.as_array_mut().unwrap().push(
-        json!({"name": "tls", "protocol": "https", "host": "127.0.0.1", "port": kong.tls,
-        "routes": [{"name": "t", "paths": ["/loop"], "strip_path": true}]}),
-    );
+    services
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"name": "tls", "protocol": "https", "host": "127.0.0.1", "port": kong.tls,
+        "routes": [{"name": "t", "paths": ["/loop"], "strip_path": true}]}));
     kong.configure(&json!({"services": services, "certificates": [{"cert": cert, "key": key, "snis": [{"name": "h2.test"}]}]}));
-    let stream = dial(kong.tls, "h2.test", authority.client(None, &["h2", "http/1.1"]))
-        .await
-        .unwrap();
+    let stream = dial(kong.tls, "h2.test", authority.client(None, &["h2", "http/1.1"])).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .unwrap();
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     for (path, through) in [("/direct", "2 kong/3.9.3"), ("/loop/x", "1.1 kong/3.9.3")] {
-        let request = Request::get(format!("https://h2.test{path}"))
-            .body(Empty::<Bytes>::new())
-            .unwrap();
+        let request = Request::get(format!("https://h2.test{path}")).body(Empty::<Bytes>::new()).unwrap();
         let response = sender.send_request(request).await.unwrap();
         assert_eq!(response.status(), 200, "{path}");
         assert!(response.headers().get("connection").is_none());
@@ -214,48 +180,48 @@ async fn http2_by_alpn_and_tls_to_the_upstream() {
     assert_eq!(plain.status, 200, "{}", plain.body);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn websocket_passes() {
-    use futures_for_test::echo_server;
     let upstream = echo_server().await;
-    let kong = Kong::start(&[]);
+    let mut kong = Kong::start(&[]);
     kong.configure(&json!({"services": [{"name": "ws", "host": "127.0.0.1", "port": upstream, "routes": [{"name": "ws", "paths": ["/ws"]}]}]}));
     let url = format!("ws://127.0.0.1:{}/ws", kong.proxy);
-    let stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], kong.proxy)))
-        .await
-        .unwrap();
+    let stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], kong.proxy))).await.unwrap();
     let (mut socket, response) = tokio_tungstenite::client_async(url, stream).await.unwrap();
     assert_eq!(response.status(), 101);
     assert!(response.headers().contains_key("x-kong-upstream-latency"));
-    use futures_for_test::{SinkExt, StreamExt};
     for text in ["one", "two"] {
         socket.send(text.into()).await.unwrap();
         assert_eq!(socket.next().await.unwrap().unwrap(), text.into());
     }
+    kong.signal(Signal::SIGQUIT);
+    until("the listener to close", || {
+        std::net::TcpStream::connect(("127.0.0.1", kong.proxy)).is_err().then_some(())
+    });
+    socket.send("three".into()).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), "three".into(), "an open one holds a graceful stop");
+    assert!(kong.child.try_wait().unwrap().is_none());
+    drop(socket);
+    assert!(kong.end().0.success());
 }
 
-/// A WebSocket server that echoes, and the traits to speak with one.
-mod futures_for_test {
-    pub use futures::{SinkExt, StreamExt};
-    use tokio::net::TcpListener;
-
-    pub async fn echo_server() -> u16 {
-        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = socket.local_addr().unwrap().port();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = socket.accept().await {
-                tokio::spawn(async move {
-                    let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
-                    while let Some(Ok(message)) = socket.next().await {
-                        if message.is_text() {
-                            socket.send(message).await.unwrap();
-                        }
+/// A WebSocket server that echoes.
+async fn echo_server() -> u16 {
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = socket.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = socket.accept().await {
+            tokio::spawn(async move {
+                let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+                while let Some(Ok(message)) = socket.next().await {
+                    if message.is_text() {
+                        socket.send(message).await.unwrap();
                     }
-                });
-            }
-        });
-        port
-    }
+                }
+            });
+        }
+    });
+    port
 }
 
 #[tokio::test]
@@ -263,13 +229,9 @@ async fn http2_without_tls_where_the_listener_says_so() {
     let backend = Backend::start("one");
     let kong = Kong::start(&[("KONG_PROXY_LISTEN", "127.0.0.1:{proxy} http2")]);
     kong.configure(&json!({"services": echoing(&backend)}));
-    let stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], kong.proxy)))
-        .await
-        .unwrap();
+    let stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], kong.proxy))).await.unwrap();
     let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .unwrap();
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     let request = Request::get("http://x/").body(Empty::<Bytes>::new()).unwrap();
     assert_eq!(sender.send_request(request).await.unwrap().status(), 200);

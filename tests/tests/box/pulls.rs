@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use cluster::image::Archive;
@@ -17,7 +16,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-const SOON: Duration = Duration::from_secs(60);
+use crate::{SOON, program};
+
 const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
 /// An image as a registry holds it: the manifest, and blobs by their digest.
@@ -40,7 +40,8 @@ fn store(archive: &Path) -> Result<Stored> {
     let layer = files.remove("layer.tar").context("an archive has a layer")?;
     // The archive says both digests itself: the one of the layer in the configuration, the other in its name.
     let parsed: Value = serde_json::from_slice(&config)?;
-    let layer_digest = parsed["rootfs"]["diff_ids"][0].as_str().context("a configuration names layers")?.to_owned();
+    let layer_digest =
+        parsed["rootfs"]["diff_ids"][0].as_str().context("a configuration names layers")?.to_owned();
     let config_digest = format!("sha256:{}", name.trim_end_matches(".json"));
     let manifest = json!({
         "schemaVersion": 2,
@@ -48,7 +49,10 @@ fn store(archive: &Path) -> Result<Stored> {
         "config": { "mediaType": "application/vnd.docker.container.image.v1+json", "size": config.len(), "digest": config_digest },
         "layers": [{ "mediaType": "application/vnd.docker.image.rootfs.diff.tar", "size": layer.len(), "digest": layer_digest }],
     });
-    Ok(Stored { manifest: serde_json::to_vec(&manifest)?, blobs: HashMap::from([(config_digest, config), (layer_digest, layer)]) })
+    Ok(Stored {
+        manifest: serde_json::to_vec(&manifest)?,
+        blobs: HashMap::from([(config_digest, config), (layer_digest, layer)]),
+    })
 }
 
 /// Serves one image under every name, until the test ends.
@@ -100,16 +104,11 @@ fn own_address() -> Result<Ipv4Addr> {
     }
 }
 
-fn answer_program() -> PathBuf {
-    let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/box");
-    std::env::var_os("SILVERBACK_BOX").map_or_else(built, PathBuf::from).with_file_name("answer")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn images_are_pulled_through_the_box() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("answer.tar");
-    let program = answer_program();
+    let program = program("answer");
     Archive { references: vec!["unused:1".into()], program, ..Archive::default() }.write(&path)?;
     let registry = serve(store(&path)?, own_address()?).await?;
 
@@ -130,7 +129,8 @@ async fn images_are_pulled_through_the_box() -> Result<()> {
 /// Tells containerd that this registry speaks plain HTTP.
 async fn trust(cluster: &Cluster, registry: SocketAddr) -> Result<()> {
     let dir = cluster.facts().dir.join("data/node-1/registries").join(registry.to_string());
-    let script = format!("mkdir -p {0} && echo 'server = \"http://{registry}\"' > {0}/hosts.toml", dir.display());
+    let script =
+        format!("mkdir -p {0} && echo 'server = \"http://{registry}\"' > {0}/hosts.toml", dir.display());
     let done = cluster.command("sh")?.args(["-c", &script]).status().await?;
     ensure!(done.success(), "cannot write {}", dir.display());
     Ok(())

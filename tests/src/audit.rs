@@ -1,0 +1,63 @@
+//! What the operator asked of the API server, as the API server itself recorded it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+
+use anyhow::{Context, Result};
+use cluster::Cluster;
+use crds::names::NAMESPACE;
+use serde_json::Value;
+
+/// Verbs that change something.
+pub const WRITES: &[&str] = &["create", "update", "patch", "delete", "deletecollection"];
+
+/// Number of requests by verb.
+pub type Requests = BTreeMap<String, u32>;
+
+/// The operator's requests so far.
+///
+/// # Errors
+/// When the box keeps no audit log.
+pub fn requests(cluster: &Cluster) -> Result<Requests> {
+    let user = format!("system:serviceaccount:{NAMESPACE}:silverback");
+    let log = File::open(cluster.audit_log()).context("no audit log")?;
+    let mut verbs = Requests::new();
+    for line in BufReader::new(log).lines() {
+        // The last line may be half written.
+        let Ok(entry) = serde_json::from_str::<Value>(&line?) else { continue };
+        let text = |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        if text("/user/username") == user && text("/stage") == "ResponseComplete" {
+            *verbs.entry(text("/verb").to_owned()).or_default() += 1;
+        }
+    }
+    Ok(verbs)
+}
+
+/// What came on top of `before`; only verbs that did.
+pub fn since(before: &Requests, now: &Requests) -> Requests {
+    let more = now.iter().map(|(verb, count)| (verb.clone(), count - before.get(verb).unwrap_or(&0)));
+    more.filter(|(_, count)| *count > 0).collect()
+}
+
+/// How many of the requests change something.
+pub fn writes(requests: &Requests) -> u32 {
+    WRITES.iter().filter_map(|verb| requests.get(*verb)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_new_counts_and_only_changes_are_writes() {
+        let requests = |list: &[(&str, u32)]| {
+            list.iter().map(|(verb, count)| ((*verb).to_owned(), *count)).collect::<Requests>()
+        };
+        let before = requests(&[("get", 2), ("patch", 3)]);
+        let now = requests(&[("get", 2), ("patch", 5), ("create", 1), ("watch", 1)]);
+        let news = since(&before, &now);
+        assert_eq!(news, requests(&[("patch", 2), ("create", 1), ("watch", 1)]));
+        assert_eq!(writes(&news), 3);
+    }
+}

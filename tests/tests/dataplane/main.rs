@@ -1,0 +1,145 @@
+//! `DataPlane` on a real cluster: from a manifest to an answered request, and what happens when things go wrong.
+
+#![allow(clippy::indexing_slicing, reason = "JSON is indexed, and gives null where nothing is")]
+
+mod children;
+mod refusals;
+
+use std::net::{IpAddr, SocketAddr};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use cluster::Options;
+use crds::DataPlane;
+use crds::conditions::{reasons, types};
+use crds::k8s::{Deployment, Namespace, Secret, Service};
+use crds::names;
+use kube::ResourceExt;
+use kube::api::{Api, ListParams, Patch, PatchParams};
+use serde_json::{Value, json};
+use tests::world::{self, SOON, Scenario};
+use tests::{artifacts, http, install, scenarios, wait};
+
+/// How long a child may be missing. It takes milliseconds; the rest is for a busy machine.
+const BACK: Duration = Duration::from_secs(5);
+
+fn main() -> ExitCode {
+    let scenarios: &[world::Named] = scenarios![
+        the_sample_becomes_ready_and_answers,
+        an_empty_specification_is_enough,
+        refusals::an_image_that_cannot_be_pulled_shows_and_heals,
+        children::deleted_children_come_back,
+        children::edited_children_come_back,
+        children::an_unlabelled_secret_keeps_its_certificate,
+        children::a_recreated_dataplane_waits_for_its_predecessor_to_go,
+        children::what_others_add_stays,
+        children::deleting_leaves_nothing,
+        refusals::a_name_that_is_taken_is_left_alone,
+        children::a_renamed_service_replaces_the_old_one,
+        refusals::a_wrong_specification_is_named_and_what_runs_goes_on,
+        refusals::the_api_server_refuses_what_one_object_can_tell,
+        refusals::a_quota_is_named,
+    ];
+    world::run(Options { dns: true, ..Options::default() }, scenarios)
+}
+
+fn quick() -> Value {
+    let proxy = json!({ "name": "proxy", "resources": { "requests": { "cpu": "10m", "memory": "32Mi" } } });
+    json!({ "spec": { "containers": [proxy] } })
+}
+
+fn clustered() -> Value {
+    json!({ "deployment": { "podTemplateSpec": quick() }, "network": { "services": { "ingress": { "type": "ClusterIP" } } } })
+}
+
+async fn patch(scenario: &Scenario, name: &str, change: Value) -> Result<()> {
+    let api: Api<DataPlane> = scenario.api();
+    api.patch(name, &PatchParams::default(), &Patch::Merge(change)).await.map(drop).map_err(Into::into)
+}
+
+async fn the_sample_becomes_ready_and_answers(s: Scenario) -> Result<()> {
+    let namespaces: Api<Namespace> = Api::all(s.world.client.clone());
+    let restricted =
+        json!({ "metadata": { "labels": { "pod-security.kubernetes.io/enforce": "restricted" } } });
+    namespaces.patch("default", &PatchParams::default(), &Patch::Merge(restricted)).await?;
+    let sample = artifacts::root().join("manifests/samples/dataplane-declarative-config.yaml");
+    install::file(s.world.cluster.kubectl()?, &sample).await?;
+    let default = Scenario { namespace: "default".into(), ..s };
+    let addressed =
+        default.reason("declarative-config", types::ADDRESS_ASSIGNED, reasons::ADDRESS_ASSIGNED).await?;
+    ensure!(assigned.status == "True", "{assigned:?}");
+    let dataplane = default.ready("declarative-config").await?;
+    let available = |d: &Deployment| d.status.as_ref().is_some_and(|s| s.available_replicas == Some(1));
+    wait::until(&default.api::<Deployment>(), "echo", SOON, available).await?;
+
+    let addresses = dataplane.status.and_then(|status| status.addresses).context("no addresses")?;
+    let first: IpAddr = addresses.first().context("no address")?.value.parse()?;
+    let answer = answered(&default, SocketAddr::new(first, 80), "/echo").await?;
+    let body: Value = serde_json::from_str(&answer.body).with_context(|| answer.body.clone())?;
+    ensure!(body["namespace"] == "default" && body["path"].is_string(), "{body}");
+    let via = answer.headers.get("via").and_then(|via| via.to_str().ok()).unwrap_or_default();
+    ensure!(via.contains("kong/3.9"), "it did not come through Kong: {:?}", answer.headers);
+    let missing = http::get(&default.world.cluster, SocketAddr::new(first, 80), "any", "/nowhere").await?;
+    ensure!(missing.status == 404 && missing.body.contains("no Route matched"), "{missing:?}");
+    Ok(())
+}
+
+/// The rules of a node may lag behind a ready endpoint by a second.
+async fn answered(s: &Scenario, to: SocketAddr, path: &str) -> Result<http::Answer> {
+    let asked = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(100));
+        loop {
+            ticks.tick().await;
+            match http::get(&s.world.cluster, to, "any", path).await {
+                Ok(answer) if answer.status.is_success() => return answer,
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(BACK, asked)
+        .await
+        .with_context(|| format!("http://{to}{path} was not answered in {BACK:?}"))
+}
+
+async fn an_empty_specification_is_enough(s: Scenario) -> Result<()> {
+    // Not even `spec` has to be written.
+    let manifest = json!({ "apiVersion": "gateway-operator.konghq.com/v1beta1", "kind": "DataPlane", "metadata": { "name": "bare" } });
+    let made: DataPlane = {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("bare.json");
+        std::fs::write(&file, manifest.to_string())?;
+        let mut kubectl = s.world.cluster.kubectl()?;
+        kubectl.args(["--namespace", &s.namespace]);
+        install::file(kubectl, &file).await?;
+        s.ready("bare").await?
+    };
+    let owner = made.uid().context("no uid")?;
+    let deployment: Deployment = s.api().get(&names::deployment("bare", "1")).await?;
+    let ingress: Service = s.api().get(&names::ingress_service("bare")).await?;
+    let admin: Service = s.api().get(&names::admin_service("bare")).await?;
+    let certificate: Secret = s.api().get(&names::admin_certificate("bare")).await?;
+    for owners in [
+        deployment.owner_references(),
+        ingress.owner_references(),
+        admin.owner_references(),
+        certificate.owner_references(),
+    ] {
+        ensure!(owners.iter().any(|o| o.uid == owner && o.controller == Some(true)), "{owners:?}");
+    }
+    let admin = admin.spec.context("no spec")?;
+    ensure!(
+        admin.cluster_ip.as_deref() == Some("None") && admin.publish_not_ready_addresses == Some(true),
+        "{admin:?}"
+    );
+    ensure!(
+        admin.ports.iter().flatten().any(|port| port.name.as_deref() == Some("admin")),
+        "{:?}",
+        admin.ports
+    );
+    let selector = made.status.and_then(|status| status.selector).context("no selector")?;
+    let pods: Api<crds::k8s::Pod> = s.api();
+    let selected = pods.list(&ListParams::default().labels(&selector)).await?;
+    ensure!(selected.items.len() == 1, "status.selector {selector:?} selects {} pods", selected.items.len());
+    Ok(())
+}
