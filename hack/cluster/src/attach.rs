@@ -41,9 +41,7 @@ impl Attached {
 
     /// Ends the box and waits until nothing of it is left.
     pub async fn down(self) -> Result<()> {
-        let Facts {
-            keeper, dir, name, ..
-        } = self.0;
+        let Facts { keeper, dir, name, .. } = self.0;
         match kill(Pid::from_raw(i32::try_from(keeper)?), Signal::SIGTERM) {
             Ok(()) | Err(Errno::ESRCH) => {}
             Err(error) => return Err(error.into()),

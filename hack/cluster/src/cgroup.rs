@@ -74,10 +74,7 @@ fn hierarchies(mount: &Path) -> Result<Vec<PathBuf>> {
 fn hand_down(root: &Path, group: &Path) -> Result<()> {
     for parent in [root, group] {
         let offered = fs::read_to_string(parent.join("cgroup.controllers"))?;
-        for controller in CONTROLLERS
-            .iter()
-            .filter(|name| offered.split_whitespace().any(|o| o == **name))
-        {
+        for controller in CONTROLLERS.iter().filter(|name| offered.split_whitespace().any(|o| o == **name)) {
             let switch = parent.join("cgroup.subtree_control");
             fs::write(&switch, format!("+{controller}")).with_context(|| {
                 format!(
@@ -121,10 +118,7 @@ mod tests {
             fs::write(mount.path().join(dir).join("cgroup.procs"), "").unwrap();
         }
         let found = hierarchies(mount.path()).unwrap();
-        assert_eq!(
-            found,
-            [mount.path().join("cpu,cpuacct"), mount.path().join("memory")]
-        );
+        assert_eq!(found, [mount.path().join("cpu,cpuacct"), mount.path().join("memory")]);
     }
 
     #[test]
@@ -144,10 +138,7 @@ mod tests {
         }
         hand_down(root.path(), &group).unwrap();
         for dir in [root.path(), &group] {
-            assert_eq!(
-                fs::read_to_string(dir.join("cgroup.subtree_control")).unwrap(),
-                "+pids"
-            );
+            assert_eq!(fs::read_to_string(dir.join("cgroup.subtree_control")).unwrap(), "+pids");
         }
     }
 }

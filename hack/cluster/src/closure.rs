@@ -16,11 +16,7 @@ pub(crate) fn of(file: &Path) -> Result<Vec<PathBuf>> {
     if !is_elf(file)? {
         return Ok(Vec::new());
     }
-    let said = Command::new("ldd")
-        .arg(file)
-        .env("LC_ALL", "C")
-        .output()
-        .context("cannot run ldd")?;
+    let said = Command::new("ldd").arg(file).env("LC_ALL", "C").output().context("cannot run ldd")?;
     let text = String::from_utf8_lossy(&said.stdout);
     let complaint = String::from_utf8_lossy(&said.stderr);
     if !said.status.success() {
@@ -62,11 +58,7 @@ fn resolvers(libraries: &[PathBuf]) -> Vec<PathBuf> {
     let Some(dir) = libc.and_then(|path| path.parent()) else {
         return Vec::new();
     };
-    RESOLVERS
-        .iter()
-        .map(|name| dir.join(name))
-        .filter(|path| path.exists())
-        .collect()
+    RESOLVERS.iter().map(|name| dir.join(name)).filter(|path| path.exists()).collect()
 }
 
 #[cfg(test)]
@@ -81,10 +73,7 @@ mod tests {
         let paths = parse(text).unwrap();
         assert_eq!(
             paths,
-            [
-                Path::new("/lib/x86_64-linux-gnu/libgcc_s.so.1"),
-                Path::new("/lib64/ld-linux-x86-64.so.2")
-            ]
+            [Path::new("/lib/x86_64-linux-gnu/libgcc_s.so.1"), Path::new("/lib64/ld-linux-x86-64.so.2")]
         );
         assert!(parse("\tstatically linked\n").unwrap().is_empty());
         assert!(parse("\tlibx.so => not found\n").is_err());
@@ -98,11 +87,6 @@ mod tests {
     #[test]
     fn a_program_has_its_interpreter() {
         let libraries = of(Path::new("/bin/sh")).unwrap();
-        assert!(
-            libraries
-                .iter()
-                .any(|path| path.to_string_lossy().contains("/ld-linux")),
-            "{libraries:?}"
-        );
+        assert!(libraries.iter().any(|path| path.to_string_lossy().contains("/ld-linux")), "{libraries:?}");
     }
 }

@@ -95,10 +95,7 @@ impl Layout {
 pub(crate) fn sample() -> Layout {
     Layout {
         name: "x".into(),
-        options: Options {
-            nodes: 2,
-            ..Options::default()
-        },
+        options: Options { nodes: 2, ..Options::default() },
         dir: "/run/silverback/boxes/x".into(),
         kubernetes: "/cache/kubernetes/kubernetes".into(),
         runtime: "/cache/node".into(),

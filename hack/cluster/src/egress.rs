@@ -56,8 +56,7 @@ fn join(inside: &TcpStream, outside: &TcpStream) -> io::Result<()> {
     let (from, to) = (inside.try_clone()?, outside.try_clone()?);
     let up = thread::spawn(move || copy(&from, &to));
     copy(outside, inside);
-    up.join()
-        .map_err(|_| Error::other("a copying thread ended badly"))
+    up.join().map_err(|_| Error::other("a copying thread ended badly"))
 }
 
 fn copy(mut from: &TcpStream, mut to: &TcpStream) {
@@ -83,9 +82,7 @@ mod tests {
         thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
                 let head = dial::read_head(&stream).unwrap();
-                stream
-                    .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")
-                    .unwrap();
+                stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").unwrap();
                 stream.write_all(head.as_bytes()).unwrap();
             }
         });
@@ -114,9 +111,7 @@ mod tests {
             &format!("GET http://{to}/v2/?a=b HTTP/1.1\r\nhost: {to}\r\nconnection: keep-alive\r\n\r\n"),
         );
         assert!(
-            answer.ends_with(&format!(
-                "GET /v2/?a=b HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n\r\n"
-            )),
+            answer.ends_with(&format!("GET /v2/?a=b HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n\r\n")),
             "{answer}"
         );
     }
@@ -124,14 +119,9 @@ mod tests {
     #[test]
     fn tunnels_lead_to_where_they_are_asked_for() {
         let (to, by) = (mirror(), proxy(Way::Direct));
-        let answer = through(
-            &by,
-            &format!("CONNECT {to} HTTP/1.1\r\nhost: {to}\r\n\r\nGET /in HTTP/1.1\r\n\r\n"),
-        );
-        assert!(
-            answer.starts_with("HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 200 OK"),
-            "{answer}"
-        );
+        let answer =
+            through(&by, &format!("CONNECT {to} HTTP/1.1\r\nhost: {to}\r\n\r\nGET /in HTTP/1.1\r\n\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 200 OK"), "{answer}");
         assert!(answer.ends_with("GET /in HTTP/1.1\r\n\r\n"), "{answer}");
     }
 
@@ -139,18 +129,12 @@ mod tests {
     fn an_outer_proxy_is_used() {
         let (to, outer) = (mirror(), proxy(Way::Direct));
         let way = Way::from_env(|name| (name == "HTTPS_PROXY").then(|| format!("http://user:word@{outer}/")));
-        let answer = through(
-            &proxy(way),
-            &format!("CONNECT {to} HTTP/1.1\r\n\r\nGET /in HTTP/1.1\r\n\r\n"),
-        );
+        let answer = through(&proxy(way), &format!("CONNECT {to} HTTP/1.1\r\n\r\nGET /in HTTP/1.1\r\n\r\n"));
         assert!(answer.ends_with("GET /in HTTP/1.1\r\n\r\n"), "{answer}");
         let (none, address) = listen();
         drop(none);
         let way = Way::from_env(|name| (name == "HTTPS_PROXY").then(|| address.clone()));
         let answer = through(&proxy(way), &format!("CONNECT {to} HTTP/1.1\r\n\r\n"));
-        assert!(
-            answer.starts_with("HTTP/1.1 502 ") && answer.contains("refused"),
-            "{answer}"
-        );
+        assert!(answer.starts_with("HTTP/1.1 502 ") && answer.contains("refused"), "{answer}");
     }
 }

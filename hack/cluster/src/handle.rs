@@ -57,12 +57,7 @@ impl Cluster {
         let facts = until_ready(&mut events, &mut progress).await?;
         let failure = Arc::new(Mutex::new(None));
         tokio::spawn(listen(events, Arc::clone(&failure)));
-        Ok(Self {
-            facts,
-            child,
-            input,
-            failure,
-        })
+        Ok(Self { facts, child, input, failure })
     }
 
     /// Starts a box without telling of it.
@@ -117,12 +112,7 @@ impl Cluster {
                 File::open(archive).with_context(|| format!("no image archive {}", archive.display()))?;
             let said = command.stdin(input).output().await?;
             let complaint = String::from_utf8_lossy(&said.stderr);
-            ensure!(
-                said.status.success(),
-                "cannot import {}: {}",
-                archive.display(),
-                complaint.trim()
-            );
+            ensure!(said.status.success(), "cannot import {}: {}", archive.display(), complaint.trim());
         }
         Ok(())
     }
@@ -139,18 +129,9 @@ impl Cluster {
 
     async fn dial(&self, node: Option<&str>, to: SocketAddr) -> Result<TcpStream> {
         let net = File::open(self.facts.network(node)?).with_context(|| self.ended())?;
-        let make = move || {
-            Ok(if to.is_ipv4() {
-                TcpSocket::new_v4()
-            } else {
-                TcpSocket::new_v6()
-            }?)
-        };
+        let make = move || Ok(if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?);
         let socket = socket::within(net, make)?;
-        socket
-            .connect(to)
-            .await
-            .with_context(|| format!("cannot connect to {to} in the box {}", self.name()))
+        socket.connect(to).await.with_context(|| format!("cannot connect to {to} in the box {}", self.name()))
     }
 
     /// A command that runs a program inside the box, with KUBECONFIG set and `kubectl` on PATH; its
@@ -172,9 +153,7 @@ impl Cluster {
     /// Ends the box and waits until nothing of it is left; an error tells why it had failed before.
     pub async fn stop(mut self) -> Result<()> {
         drop(self.input.take());
-        let status = tokio::time::timeout(END, self.child.wait())
-            .await
-            .context("the box does not end")??;
+        let status = tokio::time::timeout(END, self.child.wait()).await.context("the box does not end")??;
         if !status.success() {
             bail!(self.ended());
         }
@@ -182,11 +161,7 @@ impl Cluster {
     }
 
     fn ended(&self) -> String {
-        let told = self
-            .failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let told = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
         told.unwrap_or_else(|| format!("the box {} has ended", self.name()))
     }
 }
@@ -219,9 +194,7 @@ async fn listen(mut events: Lines<BufReader<ChildStdout>>, failure: Arc<Mutex<Op
 pub(crate) fn enter(facts: &Facts, node: Option<&str>, program: &OsStr) -> Result<Command> {
     let mut command = launcher()?;
     // Set here, so that a caller may set another.
-    command
-        .args(["enter", "--name", &facts.name])
-        .envs(launch::environment(facts));
+    command.args(["enter", "--name", &facts.name]).envs(launch::environment(facts));
     if let Some(node) = node {
         command.args(["--node", node]);
     }
@@ -237,10 +210,7 @@ fn launcher() -> Result<Command> {
     }
     let own = std::env::current_exe()?;
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/debug/box");
-    match [own.with_file_name("box"), built]
-        .into_iter()
-        .find(|path| path.is_file())
-    {
+    match [own.with_file_name("box"), built].into_iter().find(|path| path.is_file()) {
         Some(path) => Ok(Command::new(path)),
         None => bail!(
             "no program `box` beside {}: run the tests by `cargo xtask test`, or set SILVERBACK_BOX",

@@ -42,10 +42,7 @@ pub struct Archive {
 impl Archive {
     /// Writes the image to a file, as `docker save` would.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let dir = path
-            .parent()
-            .filter(|dir| !dir.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut layer = tempfile::NamedTempFile::new_in(dir)
             .with_context(|| format!("cannot write to {}", dir.display()))?;
         layer::write(&self.content()?, layer.as_file_mut())?;
@@ -54,17 +51,13 @@ impl Archive {
 
         let mut whole = tempfile::NamedTempFile::new_in(dir)?;
         self.assemble(&config, layer.path(), whole.as_file_mut())?;
-        whole
-            .persist(path)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        whole.persist(path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(())
     }
 
     fn name(&self) -> Result<String> {
-        let name = self
-            .program
-            .file_name()
-            .with_context(|| format!("{} is no file", self.program.display()))?;
+        let name =
+            self.program.file_name().with_context(|| format!("{} is no file", self.program.display()))?;
         Ok(name.to_string_lossy().into_owned())
     }
 
@@ -85,18 +78,11 @@ impl Archive {
 
     fn config(&self, digest: &str) -> Result<serde_json::Value> {
         let program = format!("/usr/local/bin/{}", self.name()?);
-        let entrypoint = if self.entrypoint.is_empty() {
-            vec![program]
-        } else {
-            self.entrypoint.clone()
-        };
+        let entrypoint = if self.entrypoint.is_empty() { vec![program] } else { self.entrypoint.clone() };
         let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned();
         let env: Vec<String> = std::iter::once(path).chain(self.env.iter().cloned()).collect();
-        let ports: serde_json::Map<_, _> = self
-            .ports
-            .iter()
-            .map(|port| (format!("{port}/tcp"), json!({})))
-            .collect();
+        let ports: serde_json::Map<_, _> =
+            self.ports.iter().map(|port| (format!("{port}/tcp"), json!({}))).collect();
         let mut config = json!({
             "Entrypoint": entrypoint,
             "Env": env,
@@ -127,11 +113,7 @@ impl Archive {
             tar.append_data(&mut layer::header(bytes.len() as u64, 0o644), name, bytes)?;
         }
         let size = fs::metadata(layer)?.len();
-        tar.append_data(
-            &mut layer::header(size, 0o644),
-            "layer.tar",
-            BufReader::new(File::open(layer)?),
-        )?;
+        tar.append_data(&mut layer::header(size, 0o644), "layer.tar", BufReader::new(File::open(layer)?))?;
         tar.into_inner()?.flush()?;
         Ok(())
     }
@@ -163,10 +145,7 @@ fn digest(path: &Path) -> io::Result<String> {
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    halves
-        .filter_map(|half| DIGITS.get(usize::from(half)))
-        .map(|digit| char::from(*digit))
-        .collect()
+    halves.filter_map(|half| DIGITS.get(usize::from(half))).map(|digit| char::from(*digit)).collect()
 }
 
 #[cfg(test)]
@@ -210,10 +189,7 @@ mod tests {
         let config: serde_json::Value =
             serde_json::from_slice(&files[manifest[0]["Config"].as_str().unwrap()]).unwrap();
         let layer = &files[manifest[0]["Layers"][0].as_str().unwrap()];
-        assert_eq!(
-            config["rootfs"]["diff_ids"][0],
-            format!("sha256:{}", hex(&Sha256::digest(layer)))
-        );
+        assert_eq!(config["rootfs"]["diff_ids"][0], format!("sha256:{}", hex(&Sha256::digest(layer))));
         assert_eq!(config["config"]["StopSignal"], "SIGQUIT");
         assert_eq!(config["config"]["Entrypoint"][1], "--help");
         assert!(config["config"]["ExposedPorts"]["8000/tcp"].is_object());
@@ -221,21 +197,9 @@ mod tests {
         let content = entries(layer);
         assert_eq!(content["usr/local/bin/true"], fs::read("/bin/true").unwrap());
         assert_eq!(content["etc/extra"], fs::read("/etc/hostname").unwrap());
-        assert!(
-            content.keys().any(|path| path.ends_with("libc.so.6")),
-            "{:?}",
-            content.keys()
-        );
-        assert!(
-            content.contains_key("etc/passwd") && content.contains_key("tmp/"),
-            "{:?}",
-            content.keys()
-        );
-        assert_eq!(
-            fs::read_dir(dir.path()).unwrap().count(),
-            1,
-            "scratch files were left"
-        );
+        assert!(content.keys().any(|path| path.ends_with("libc.so.6")), "{:?}", content.keys());
+        assert!(content.contains_key("etc/passwd") && content.contains_key("tmp/"), "{:?}", content.keys());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "scratch files were left");
     }
 
     #[test]

@@ -87,20 +87,12 @@ struct Enter {
 
 /// Runs the program `box`.
 pub fn main() -> ExitCode {
-    let task = CommandLine::parse().task.unwrap_or(Task::Run(Run {
-        nodes: 1,
-        ..Run::default()
-    }));
+    let task = CommandLine::parse().task.unwrap_or(Task::Run(Run { nodes: 1, ..Run::default() }));
     let tells = matches!(task, Task::Run(_) | Task::Init { .. } | Task::Boot { .. });
     choose(task).unwrap_or_else(|error| {
         let reason = format!("{error:#}");
         // Those that speak JSON tell it so; if nobody reads, there is nobody to tell.
-        if !tells
-            || tell(&Event::Failed {
-                reason: reason.clone(),
-            })
-            .is_err()
-        {
+        if !tells || tell(&Event::Failed { reason: reason.clone() }).is_err() {
             eprintln!("box: {reason}");
         }
         ExitCode::FAILURE
@@ -110,11 +102,9 @@ pub fn main() -> ExitCode {
 fn choose(task: Task) -> Result<ExitCode> {
     match task {
         Task::Run(arguments) => run::run(&arguments.into()),
-        Task::Enter(arguments) => enter::enter(
-            arguments.name.as_deref(),
-            arguments.node.as_deref(),
-            &arguments.command,
-        ),
+        Task::Enter(arguments) => {
+            enter::enter(arguments.name.as_deref(), arguments.node.as_deref(), &arguments.command)
+        }
         Task::Init { dir } => inside::init(&dir),
         Task::Boot { dir } => match inside::boot(&dir)? {},
         Task::Exec { net, command } => match exec::exec(net.as_deref(), &command)? {},
@@ -123,13 +113,7 @@ fn choose(task: Task) -> Result<ExitCode> {
 
 impl From<Run> for Options {
     fn from(run: Run) -> Self {
-        Self {
-            name: run.name,
-            nodes: run.nodes,
-            images: run.images,
-            dns: run.dns,
-            archives: run.archives,
-        }
+        Self { name: run.name, nodes: run.nodes, images: run.images, dns: run.dns, archives: run.archives }
     }
 }
 
@@ -147,12 +131,7 @@ mod tests {
             archives: vec!["/a".into(), "/b".into()],
         };
         let line = std::iter::once("box".into()).chain(asked.arguments());
-        let Some(Task::Run(run)) = CommandLine::parse_from(line).task else {
-            panic!("another task")
-        };
-        assert_eq!(
-            serde_json::to_value(Options::from(run)).unwrap(),
-            serde_json::to_value(asked).unwrap()
-        );
+        let Some(Task::Run(run)) = CommandLine::parse_from(line).task else { panic!("another task") };
+        assert_eq!(serde_json::to_value(Options::from(run)).unwrap(), serde_json::to_value(asked).unwrap());
     }
 }

@@ -32,10 +32,7 @@ impl Content {
         let mut content = Self(BTreeMap::new());
         content.put("/etc/passwd", Entry::Text(PASSWD));
         content.put("/etc/group", Entry::Text(GROUP));
-        content.put(
-            "/etc/nsswitch.conf",
-            Entry::Text("passwd: files\ngroup: files\nhosts: files dns\n"),
-        );
+        content.put("/etc/nsswitch.conf", Entry::Text("passwd: files\ngroup: files\nhosts: files dns\n"));
         content.put("/tmp", Entry::Directory(0o1777));
         content
     }
@@ -51,11 +48,7 @@ impl Content {
 
     fn put(&mut self, path: impl AsRef<Path>, entry: Entry) {
         let path = path.as_ref();
-        for parent in path
-            .ancestors()
-            .skip(1)
-            .filter(|parent| parent.parent().is_some())
-        {
+        for parent in path.ancestors().skip(1).filter(|parent| parent.parent().is_some()) {
             self.0.entry(parent.to_owned()).or_insert(Entry::Directory(0o755));
         }
         self.0.insert(path.to_owned(), entry);
@@ -85,11 +78,7 @@ fn append(tar: &mut tar::Builder<impl Write>, name: &Path, entry: &Entry) -> Res
         Entry::File(from) => {
             let file = File::open(from).with_context(|| format!("cannot read {}", from.display()))?;
             let facts = file.metadata()?;
-            let mode = if facts.permissions().mode() & 0o111 == 0 {
-                0o644
-            } else {
-                0o755
-            };
+            let mode = if facts.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };
             tar.append_data(&mut header(facts.len(), mode), name, BufReader::new(file))?;
         }
     }
@@ -114,9 +103,7 @@ mod tests {
     #[test]
     fn parents_come_before_their_files() {
         let mut content = Content::base();
-        content
-            .add_file(Path::new("/usr/local/bin/x"), Path::new("/bin/true"))
-            .unwrap();
+        content.add_file(Path::new("/usr/local/bin/x"), Path::new("/bin/true")).unwrap();
         let paths: Vec<_> = content.0.keys().map(|path| path.to_str().unwrap()).collect();
         let expected = [
             "/etc",
@@ -134,10 +121,6 @@ mod tests {
 
     #[test]
     fn relative_paths_are_refused() {
-        assert!(
-            Content::base()
-                .add_file(Path::new("x"), Path::new("/bin/true"))
-                .is_err()
-        );
+        assert!(Content::base().add_file(Path::new("x"), Path::new("/bin/true")).is_err());
     }
 }

@@ -25,13 +25,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            name: None,
-            nodes: 1,
-            images: Images::StandIns,
-            dns: false,
-            archives: Vec::new(),
-        }
+        Self { name: None, nodes: 1, images: Images::StandIns, dns: false, archives: Vec::new() }
     }
 }
 
@@ -49,15 +43,9 @@ pub enum Images {
 impl Options {
     /// Says what is wrong with the options, if anything is.
     pub fn check(&self) -> Result<()> {
-        ensure!(
-            matches!(self.nodes, 1 | 2),
-            "a box has one or two nodes, not {}",
-            self.nodes
-        );
+        ensure!(matches!(self.nodes, 1 | 2), "a box has one or two nodes, not {}", self.nodes);
         if let Some(name) = &self.name {
-            let fits = name
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            let fits = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
             // Twenty, because socket paths below the state directory must stay under 108 bytes.
             ensure!(
                 fits && (1..=20).contains(&name.len()) && !name.starts_with('-'),
@@ -92,13 +80,7 @@ mod tests {
 
     #[test]
     fn names_are_short_and_plain() {
-        let named = |name: &str| {
-            Options {
-                name: Some(name.into()),
-                ..Options::default()
-            }
-            .check()
-        };
+        let named = |name: &str| Options { name: Some(name.into()), ..Options::default() }.check();
         assert!(named("a-2").is_ok());
         for wrong in ["", "-a", "A", "a/b", "a.b", "aaaaaaaaaaaaaaaaaaaaa"] {
             assert!(named(wrong).is_err(), "{wrong:?} was taken");
@@ -108,16 +90,7 @@ mod tests {
     #[test]
     fn a_box_has_one_or_two_nodes() {
         for (nodes, fits) in [(0, false), (1, true), (2, true), (3, false)] {
-            assert_eq!(
-                Options {
-                    nodes,
-                    ..Options::default()
-                }
-                .check()
-                .is_ok(),
-                fits,
-                "{nodes}"
-            );
+            assert_eq!(Options { nodes, ..Options::default() }.check().is_ok(), fits, "{nodes}");
         }
     }
 

@@ -25,24 +25,12 @@ enum Sign {
 }
 
 const TO_RUN: [Need; 2] = [
-    Need {
-        package: "nftables",
-        reason: "kube-proxy calls nft",
-        sign: Sign::Program("nft"),
-    },
-    Need {
-        package: "iproute2",
-        reason: "the box makes its network with ip",
-        sign: Sign::Program("ip"),
-    },
+    Need { package: "nftables", reason: "kube-proxy calls nft", sign: Sign::Program("nft") },
+    Need { package: "iproute2", reason: "the box makes its network with ip", sign: Sign::Program("ip") },
 ];
 
 const TO_BUILD: [Need; 3] = [
-    Need {
-        package: "gcc",
-        reason: "runc is built with cgo",
-        sign: Sign::Program("gcc"),
-    },
+    Need { package: "gcc", reason: "runc is built with cgo", sign: Sign::Program("gcc") },
     Need {
         package: "pkg-config",
         reason: "runc finds libseccomp with it",
@@ -80,23 +68,15 @@ fn provide(needs: &[Need], progress: &mut dyn FnMut(Progress)) -> Result<()> {
         return Ok(());
     }
     let names: Vec<&str> = missing.iter().map(|need| need.package).collect();
-    let reasons: Vec<String> = missing
-        .iter()
-        .map(|need| format!("{} ({})", need.package, need.reason))
-        .collect();
+    let reasons: Vec<String> =
+        missing.iter().map(|need| format!("{} ({})", need.package, need.reason)).collect();
     let debian = Path::new("/etc/debian_version").exists() && find("apt-get").is_some();
     if !debian || !nix::unistd::geteuid().is_root() {
-        bail!(
-            "missing, by their Debian names: {}; install them, or: {ELSEWHERE}",
-            reasons.join(", ")
-        );
+        bail!("missing, by their Debian names: {}; install them, or: {ELSEWHERE}", reasons.join(", "));
     }
     install(&names, progress).with_context(|| format!("missing: {}; {ELSEWHERE}", reasons.join(", ")))?;
     match missing.iter().find(|need| !need.is_met()) {
-        Some(need) => bail!(
-            "{} was installed, but what it should hold is not found",
-            need.package
-        ),
+        Some(need) => bail!("{} was installed, but what it should hold is not found", need.package),
         None => Ok(()),
     }
 }
@@ -120,9 +100,7 @@ pub(crate) fn path() -> OsString {
 
 /// The full path of a program.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
-    std::env::split_paths(&path())
-        .map(|dir| dir.join(program))
-        .find(|file| file.is_file())
+    std::env::split_paths(&path()).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 
 fn install(names: &[&str], progress: &mut dyn FnMut(Progress)) -> Result<()> {
@@ -143,20 +121,13 @@ fn apt(words: &[&str]) -> Result<()> {
         .output()
         .context("cannot run apt-get")?;
     if !done.status.success() {
-        bail!(
-            "apt-get {} failed: {}",
-            words.join(" "),
-            String::from_utf8_lossy(&done.stderr).trim()
-        );
+        bail!("apt-get {} failed: {}", words.join(" "), String::from_utf8_lossy(&done.stderr).trim());
     }
     Ok(())
 }
 
 fn succeeds(command: &mut Command) -> bool {
-    let quiet = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }
 
@@ -166,22 +137,14 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_seen() {
-        let need = |program| Need {
-            package: "p",
-            reason: "r",
-            sign: Sign::Program(program),
-        };
+        let need = |program| Need { package: "p", reason: "r", sign: Sign::Program(program) };
         assert!(need("sh").is_met());
         assert!(!need("no-such-program-anywhere").is_met());
     }
 
     #[test]
     fn a_missing_library_is_seen() {
-        let need = Need {
-            package: "p",
-            reason: "r",
-            sign: Sign::Library("no-such-library"),
-        };
+        let need = Need { package: "p", reason: "r", sign: Sign::Library("no-such-library") };
         assert!(!need.is_met());
     }
 }

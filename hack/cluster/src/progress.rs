@@ -23,11 +23,7 @@ pub struct Progress {
 
 impl Progress {
     pub(crate) fn new(phase: &str, message: impl Into<String>, elapsed: Duration) -> Self {
-        Self {
-            phase: phase.to_owned(),
-            message: message.into(),
-            elapsed,
-        }
+        Self { phase: phase.to_owned(), message: message.into(), elapsed }
     }
 }
 
@@ -61,19 +57,10 @@ mod tests {
 
     #[test]
     fn events_survive_the_wire() {
-        let step = Event::Progress(Progress::new(
-            "toolchain",
-            "12 packages",
-            Duration::from_millis(1500),
-        ));
+        let step = Event::Progress(Progress::new("toolchain", "12 packages", Duration::from_millis(1500)));
         let line = serde_json::to_string(&step).unwrap();
-        assert!(
-            line.starts_with(r#"{"event":"progress","phase":"toolchain""#),
-            "{line}"
-        );
-        let Event::Progress(read) = serde_json::from_str(&line).unwrap() else {
-            panic!("{line}")
-        };
+        assert!(line.starts_with(r#"{"event":"progress","phase":"toolchain""#), "{line}");
+        let Event::Progress(read) = serde_json::from_str(&line).unwrap() else { panic!("{line}") };
         assert_eq!(read.elapsed, Duration::from_millis(1500));
     }
 }

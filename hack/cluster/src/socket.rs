@@ -18,7 +18,5 @@ pub(crate) fn within<T: Send + 'static>(
         setns(net, CloneFlags::CLONE_NEWNET).context("cannot join the network of the box")?;
         make()
     })?;
-    thread
-        .join()
-        .map_err(|_| anyhow!("the thread in the box's network ended badly"))?
+    thread.join().map_err(|_| anyhow!("the thread in the box's network ended badly"))?
 }

@@ -74,9 +74,7 @@ pub(crate) struct State {
 /// The directory of all state directories.
 pub(crate) fn root() -> PathBuf {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty());
-    runtime
-        .map_or_else(|| PathBuf::from("/run"), PathBuf::from)
-        .join("silverback/boxes")
+    runtime.map_or_else(|| PathBuf::from("/run"), PathBuf::from).join("silverback/boxes")
 }
 
 impl State {
@@ -96,11 +94,7 @@ impl State {
         for part in ["logs", "data", "stage", "bin"] {
             fs::create_dir_all(dir.join(part))?;
         }
-        Ok(Self {
-            name,
-            dir,
-            _lock: lock,
-        })
+        Ok(Self { name, dir, _lock: lock })
     }
 
     pub(crate) fn logs(&self) -> PathBuf {
@@ -269,25 +263,13 @@ mod tests {
         write(&facts(&lives)).unwrap();
         write(&facts(&dies)).unwrap();
         drop(dies);
-        let names: Vec<_> = living(root.path())
-            .unwrap()
-            .into_iter()
-            .map(|found| found.name)
-            .collect();
+        let names: Vec<_> = living(root.path()).unwrap().into_iter().map(|found| found.name).collect();
         assert_eq!(names, ["lives"]);
         assert_eq!(choose(living(root.path()).unwrap(), None).unwrap().name, "lives");
-        let wrong = choose(living(root.path()).unwrap(), Some("dies"))
-            .unwrap_err()
-            .to_string();
+        let wrong = choose(living(root.path()).unwrap(), Some("dies")).unwrap_err().to_string();
         assert!(wrong.contains("only: lives"), "{wrong}");
         State::create(root.path(), None).unwrap();
-        assert!(
-            !root.path().join("dies").exists(),
-            "a dead box's directory was kept"
-        );
-        assert!(
-            root.path().join("lives").exists(),
-            "a living box's directory was removed"
-        );
+        assert!(!root.path().join("dies").exists(), "a dead box's directory was kept");
+        assert!(root.path().join("lives").exists(), "a living box's directory was removed");
     }
 }

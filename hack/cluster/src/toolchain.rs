@@ -64,23 +64,12 @@ const KUBERNETES: Recipe = Recipe {
 
 const NODE: Recipe = Recipe {
     name: "node",
-    files: &[
-        ("go.mod", include_str!("../go/node/go.mod")),
-        ("go.sum", include_str!("../go/node/go.sum")),
-    ],
+    files: &[("go.mod", include_str!("../go/node/go.mod")), ("go.sum", include_str!("../go/node/go.sum"))],
     package: None,
     // Without the tag, runc refuses pods with a seccomp profile.
     arguments: &["-trimpath", "-ldflags", "-s -w", "-tags", "seccomp"],
     cgo: true,
-    programs: &[
-        "containerd",
-        "containerd-shim-runc-v2",
-        "ctr",
-        "runc",
-        "bridge",
-        "loopback",
-        "host-local",
-    ],
+    programs: &["containerd", "containerd-shim-runc-v2", "ctr", "runc", "bridge", "loopback", "host-local"],
 };
 
 const COREDNS: Recipe = Recipe {
@@ -88,10 +77,7 @@ const COREDNS: Recipe = Recipe {
     files: &[
         ("go.mod", include_str!("../go/components/go.mod")),
         ("go.sum", include_str!("../go/components/go.sum")),
-        (
-            "coredns/main.go",
-            include_str!("../go/components/coredns/main.go"),
-        ),
+        ("coredns/main.go", include_str!("../go/components/coredns/main.go")),
     ],
     package: Some("./coredns"),
     arguments: &["-trimpath", "-ldflags", "-s -w"],
@@ -118,11 +104,7 @@ pub fn ensure(component: Component, progress: &mut dyn FnMut(Progress)) -> Resul
 
 /// The directory of everything that is built once.
 pub fn cache() -> Result<PathBuf> {
-    let set = |name| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("SILVERBACK_CACHE")
         .or_else(|| set("XDG_CACHE_HOME").map(|dir| dir.join("silverback")))
         .or_else(|| set("HOME").map(|dir| dir.join(".cache/silverback")))
@@ -152,11 +134,7 @@ fn provide(recipe: &Recipe, cache: &Path, progress: &mut dyn FnMut(Progress)) ->
         fs::remove_dir_all(&whole)?;
     }
     fs::rename(bin, &whole)?;
-    progress(Progress::new(
-        "toolchain",
-        format!("{} built", recipe.name),
-        began.elapsed(),
-    ));
+    progress(Progress::new("toolchain", format!("{} built", recipe.name), began.elapsed()));
     Ok(whole)
 }
 
@@ -177,10 +155,7 @@ fn is_whole(recipe: &Recipe, dir: &Path) -> bool {
 
 /// Waits until no other process builds this component.
 fn take_turn(recipe: &Recipe, cache: &Path, progress: &mut dyn FnMut(Progress)) -> Result<File> {
-    let lock = File::options()
-        .append(true)
-        .create(true)
-        .open(cache.join(format!("{}.lock", recipe.name)))?;
+    let lock = File::options().append(true).create(true).open(cache.join(format!("{}.lock", recipe.name)))?;
     if lock.try_lock().is_err() {
         let message = format!("waiting for another build of {}", recipe.name);
         progress(Progress::new("toolchain", message, std::time::Duration::ZERO));
@@ -208,10 +183,7 @@ mod tests {
         name: "tiny",
         files: &[
             ("go.mod", "module tiny\n\ngo 1.26.0\n"),
-            (
-                "cmd/tiny/main.go",
-                "package main\n\nfunc main() { println(\"tiny\") }\n",
-            ),
+            ("cmd/tiny/main.go", "package main\n\nfunc main() { println(\"tiny\") }\n"),
         ],
         package: Some("./cmd/tiny"),
         arguments: &["-trimpath"],
@@ -230,19 +202,14 @@ mod tests {
         assert_eq!(String::from_utf8_lossy(&ran.stderr), "tiny\n");
 
         said.clear();
-        assert_eq!(
-            provide(&TINY, cache.path(), &mut |step| said.push(step.message)).unwrap(),
-            bin
-        );
+        assert_eq!(provide(&TINY, cache.path(), &mut |step| said.push(step.message)).unwrap(), bin);
         assert!(said.is_empty(), "built again: {said:?}");
 
         fs::remove_file(bin.join("tiny")).unwrap();
         provide(&TINY, cache.path(), &mut |_| {}).unwrap();
         assert!(bin.join("tiny").is_file());
-        let left: Vec<_> = fs::read_dir(cache.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
+        let left: Vec<_> =
+            fs::read_dir(cache.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left.len(), 2, "scratch directories were left: {left:?}");
     }
 }

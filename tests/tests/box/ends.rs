@@ -18,9 +18,9 @@ async fn boxes_live_side_by_side_and_end_with_their_parents() -> Result<()> {
     let (keep, lose) = (unique("kept"), unique("lost"));
     let named = |name: &str| Options { name: Some(name.into()), ..Options::default() };
     let (kept, (parent, launched)) = tokio::try_join!(Cluster::start_quietly(named(&keep)), orphan(&lose))?;
-    let lost = cluster::attach(Some(&lose))?;
-    assert_ne!(lost.facts().pid, kept.facts().pid);
-    for kubeconfig in [kept.kubeconfig(), lost.facts().kubeconfig.as_path()] {
+    let other = cluster::attach(Some(&lose))?;
+    assert_ne!(other.facts().pid, kept.facts().pid);
+    for kubeconfig in [kept.kubeconfig(), other.facts().kubeconfig.as_path()] {
         namespace_through(kubeconfig).await?;
     }
     let twice = Cluster::start_quietly(named(&keep)).await.unwrap_err().to_string();

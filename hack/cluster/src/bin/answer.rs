@@ -19,20 +19,14 @@ fn main() -> Result<()> {
 fn serve(mut stream: TcpStream) -> Result<()> {
     let path = read_path(&stream)?;
     let (status, body) = match path.strip_prefix("/dial/") {
-        None => (
-            "200 OK",
-            format!("{} {}", host()?, stream.peer_addr()?.ip().to_canonical()),
-        ),
+        None => ("200 OK", format!("{} {}", host()?, stream.peer_addr()?.ip().to_canonical())),
         Some(to) => match dial(to) {
             Ok(body) => ("200 OK", body),
             Err(error) => ("502 Bad Gateway", format!("{to}: {error}")),
         },
     };
     let length = body.len();
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
-    )
+    write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
 }
 
 /// Reads a request without a body; its path.
@@ -40,30 +34,18 @@ fn read_path(stream: &TcpStream) -> Result<String> {
     let mut lines = BufReader::new(stream).lines();
     let first = lines.next().ok_or_else(|| Error::other("no request"))??;
     while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
-    first
-        .split(' ')
-        .nth(1)
-        .map(str::to_owned)
-        .ok_or_else(|| Error::other("no path"))
+    first.split(' ').nth(1).map(str::to_owned).ok_or_else(|| Error::other("no path"))
 }
 
 fn host() -> Result<String> {
-    Ok(std::fs::read_to_string("/proc/sys/kernel/hostname")?
-        .trim()
-        .to_owned())
+    Ok(std::fs::read_to_string("/proc/sys/kernel/hostname")?.trim().to_owned())
 }
 
 fn dial(to: &str) -> Result<String> {
     let mut stream = TcpStream::connect(to)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(
-        stream,
-        "GET / HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n\r\n"
-    )?;
+    write!(stream, "GET / HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    answer
-        .split_once("\r\n\r\n")
-        .map(|(_, body)| body.to_owned())
-        .ok_or_else(|| Error::other("no answer"))
+    answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).ok_or_else(|| Error::other("no answer"))
 }

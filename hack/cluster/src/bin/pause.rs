@@ -12,10 +12,7 @@ fn main() -> nix::Result<()> {
     }
     signals.thread_block()?;
     while signals.wait()? == Signal::SIGCHLD {
-        while !matches!(
-            waitpid(None, Some(WaitPidFlag::WNOHANG)),
-            Err(_) | Ok(WaitStatus::StillAlive)
-        ) {}
+        while !matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Err(_) | Ok(WaitStatus::StillAlive)) {}
     }
     Ok(())
 }

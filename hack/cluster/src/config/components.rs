@@ -81,15 +81,9 @@ pub(crate) fn apiserver(layout: &Layout) -> Line {
         .set("kubelet-client-key", layout.pki("apiserver-kubelet.key"))
         // Otherwise logs and exec look the node's name up in DNS.
         .set("kubelet-preferred-address-types", "InternalIP")
-        .set(
-            "service-account-issuer",
-            "https://kubernetes.default.svc.cluster.local",
-        )
+        .set("service-account-issuer", "https://kubernetes.default.svc.cluster.local")
         .set("service-account-key-file", layout.pki("service-account.pub"))
-        .set(
-            "service-account-signing-key-file",
-            layout.pki("service-account.key"),
-        )
+        .set("service-account-signing-key-file", layout.pki("service-account.key"))
         .set("requestheader-client-ca-file", layout.pki("front-proxy-ca.crt"))
         .set("requestheader-allowed-names", "front-proxy-client")
         .set("requestheader-username-headers", "X-Remote-User")
@@ -111,10 +105,7 @@ pub(crate) fn controllers(layout: &Layout) -> Line {
         .set("cluster-signing-key-file", layout.pki("ca.key"))
         .set("leader-elect", "false")
         .set("root-ca-file", layout.pki("ca.crt"))
-        .set(
-            "service-account-private-key-file",
-            layout.pki("service-account.key"),
-        )
+        .set("service-account-private-key-file", layout.pki("service-account.key"))
         .set("use-service-account-credentials", "true")
         // The defaults (20 and 30 a second) make a busy test wait for its client.
         .set("kube-api-qps", "200")
@@ -151,10 +142,7 @@ pub(crate) fn containerd(layout: &Layout, node: u8) -> Line {
     if layout.options.images == Images::Real {
         let proxy = format!("http://{}:{}", address::node(1), address::EGRESS_PORT);
         env.extend(["HTTP_PROXY", "HTTPS_PROXY"].map(|name| (name, proxy.clone().into())));
-        env.push((
-            "NO_PROXY",
-            format!("{},{},127.0.0.0/8", address::PODS, address::SERVICES).into(),
-        ));
+        env.push(("NO_PROXY", format!("{},{},127.0.0.0/8", address::PODS, address::SERVICES).into()));
     }
     let line = Line {
         name: "containerd".into(),
@@ -163,8 +151,7 @@ pub(crate) fn containerd(layout: &Layout, node: u8) -> Line {
         env,
         netns: None,
     };
-    line.on(node, layout)
-        .set("config", layout.node(node).join("containerd.toml"))
+    line.on(node, layout).set("config", layout.node(node).join("containerd.toml"))
 }
 
 #[cfg(test)]
@@ -173,22 +160,14 @@ mod tests {
     use crate::config::sample;
 
     fn text(line: &Line) -> String {
-        line.arguments
-            .iter()
-            .map(|argument| argument.to_string_lossy() + " ")
-            .collect()
+        line.arguments.iter().map(|argument| argument.to_string_lossy() + " ").collect()
     }
 
     #[test]
     fn components_of_the_second_node_run_in_its_network() {
         let layout = sample();
         for line in [kubelet(&layout, 2), proxy(&layout, 2), containerd(&layout, 2)] {
-            assert_eq!(
-                line.netns.as_deref(),
-                Some(Path::new("/run/netns/node-2")),
-                "{}",
-                line.name
-            );
+            assert_eq!(line.netns.as_deref(), Some(Path::new("/run/netns/node-2")), "{}", line.name);
             assert!(line.name.ends_with(".node-2"), "{}", line.name);
         }
         assert_eq!(kubelet(&layout, 1).netns, None);
@@ -198,12 +177,8 @@ mod tests {
     #[test]
     fn only_real_images_need_a_proxy() {
         let mut layout = sample();
-        let proxied = |layout: &Layout| {
-            containerd(layout, 1)
-                .env
-                .iter()
-                .any(|(name, _)| *name == "HTTPS_PROXY")
-        };
+        let proxied =
+            |layout: &Layout| containerd(layout, 1).env.iter().any(|(name, _)| *name == "HTTPS_PROXY");
         assert!(!proxied(&layout));
         layout.options.images = Images::Real;
         assert!(proxied(&layout));
@@ -213,9 +188,6 @@ mod tests {
     fn the_api_server_advertises_the_node() {
         let line = text(&apiserver(&sample()));
         assert!(line.contains("--advertise-address=10.88.0.1 "), "{line}");
-        assert!(
-            line.contains("--audit-log-path=/run/silverback/boxes/x/logs/audit.log "),
-            "{line}"
-        );
+        assert!(line.contains("--audit-log-path=/run/silverback/boxes/x/logs/audit.log "), "{line}");
     }
 }

@@ -151,11 +151,7 @@ pub(crate) fn containerd_config(layout: &Layout, node: u8) -> String {
         Images::StandIns => "''".to_owned(),
     };
     let program = |name: &str| quote(&layout.runtime.join(name));
-    let (plugins, shim, runc) = (
-        quote(&layout.runtime),
-        program("containerd-shim-runc-v2"),
-        program("runc"),
-    );
+    let (plugins, shim, runc) = (quote(&layout.runtime), program("containerd-shim-runc-v2"), program("runc"));
     let socket = layout.containerd_socket(node);
     let (socket, ttrpc) = (quote(&socket), quote(&socket.with_extension("sock.ttrpc")));
     let (root, state, cni, opt) = (at("containerd"), at("containerd-state"), at("cni"), at("opt"));
@@ -214,15 +210,8 @@ pub(crate) fn base64(text: &str) -> String {
         let byte = |index| usize::from(group.get(index).copied().unwrap_or(0));
         let bits = (byte(0) << 16) | (byte(1) << 8) | byte(2);
         for place in 0..4 {
-            let digit = DIGITS
-                .get((bits >> (18 - 6 * place)) & 63)
-                .copied()
-                .unwrap_or(b'=');
-            out.push(if place > group.len() {
-                '='
-            } else {
-                char::from(digit)
-            });
+            let digit = DIGITS.get((bits >> (18 - 6 * place)) & 63).copied().unwrap_or(b'=');
+            out.push(if place > group.len() { '=' } else { char::from(digit) });
         }
     }
     out
@@ -235,13 +224,9 @@ mod tests {
 
     #[test]
     fn base64_pads() {
-        for (text, encoded) in [
-            ("", ""),
-            ("M", "TQ=="),
-            ("Ma", "TWE="),
-            ("Man", "TWFu"),
-            ("Many", "TWFueQ=="),
-        ] {
+        for (text, encoded) in
+            [("", ""), ("M", "TQ=="), ("Ma", "TWE="), ("Man", "TWFu"), ("Many", "TWFueQ==")]
+        {
             assert_eq!(base64(text), encoded);
         }
     }
@@ -258,34 +243,22 @@ mod tests {
     fn nodes_share_nothing() {
         let layout = sample();
         let (one, two) = (kubelet_config(&layout, 1), kubelet_config(&layout, 2));
-        for key in [
-            "cgroupRoot",
-            "containerRuntimeEndpoint",
-            "tlsCertFile",
-            "volumePluginDir",
-        ] {
+        for key in ["cgroupRoot", "containerRuntimeEndpoint", "tlsCertFile", "volumePluginDir"] {
             assert_ne!(one[key], two[key], "{key}");
         }
         assert_eq!(two["cgroupRoot"], "/silverback-x/node-2");
-        assert_eq!(
-            cni(&layout, 2)["plugins"][0]["ipam"]["ranges"][0][0]["subnet"],
-            "10.88.1.0/24"
-        );
+        assert_eq!(cni(&layout, 2)["plugins"][0]["ipam"]["ranges"][0][0]["subnet"], "10.88.1.0/24");
     }
 
     #[test]
     fn containerd_keeps_to_the_state_directory() {
         let text = containerd_config(&sample(), 2);
-        let outside = text
-            .lines()
-            .filter(|line| line.contains("= '/") && !line.contains("'/run/silverback/boxes/x/"));
+        let outside =
+            text.lines().filter(|line| line.contains("= '/") && !line.contains("'/run/silverback/boxes/x/"));
         let programs: Vec<_> = outside.collect();
         assert_eq!(
             programs,
-            [
-                "  runtime_path = '/cache/node/containerd-shim-runc-v2'",
-                "  BinaryName = '/cache/node/runc'"
-            ]
+            ["  runtime_path = '/cache/node/containerd-shim-runc-v2'", "  BinaryName = '/cache/node/runc'"]
         );
     }
 }

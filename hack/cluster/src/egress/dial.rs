@@ -29,25 +29,16 @@ pub(super) enum Way {
 impl Way {
     /// What `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say, in upper or lower case.
     pub(super) fn from_env(read: impl Fn(&str) -> Option<String>) -> Self {
-        let either = |name: &str| {
-            read(name)
-                .or_else(|| read(&name.to_lowercase()))
-                .filter(|value| !value.is_empty())
-        };
+        let either =
+            |name: &str| read(name).or_else(|| read(&name.to_lowercase())).filter(|value| !value.is_empty());
         let Some(url) = either("HTTPS_PROXY").or_else(|| either("HTTP_PROXY")) else {
             return Self::Direct;
         };
-        let rest = url
-            .split_once("://")
-            .map_or(url.as_str(), |(_, rest)| rest)
-            .trim_end_matches('/');
-        let (login, address) = rest
-            .rsplit_once('@')
-            .map_or((None, rest), |(login, address)| (Some(login.to_owned()), address));
+        let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest).trim_end_matches('/');
+        let (login, address) =
+            rest.rsplit_once('@').map_or((None, rest), |(login, address)| (Some(login.to_owned()), address));
         let except = either("NO_PROXY").unwrap_or_default();
-        let except = except
-            .split(',')
-            .map(|host| host.trim().trim_start_matches('.').to_owned());
+        let except = except.split(',').map(|host| host.trim().trim_start_matches('.').to_owned());
         Self::Proxy {
             address: address.to_owned(),
             login,
@@ -57,11 +48,9 @@ impl Way {
 
     pub(super) fn dial(&self, authority: &str) -> io::Result<TcpStream> {
         match self {
-            Self::Proxy {
-                address,
-                login,
-                except,
-            } if !is_excepted(except, authority) => tunnel(connect(address)?, authority, login.as_deref()),
+            Self::Proxy { address, login, except } if !is_excepted(except, authority) => {
+                tunnel(connect(address)?, authority, login.as_deref())
+            }
             _ => connect(authority),
         }
     }
@@ -70,17 +59,15 @@ impl Way {
 fn is_excepted(except: &[String], authority: &str) -> bool {
     let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
     let below = |host: &str, of: &str| {
-        host.strip_suffix(of)
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        host.strip_suffix(of).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
     except.iter().any(|one| one == "*" || below(host, one))
 }
 
 fn connect(authority: &str) -> io::Result<TcpStream> {
     let mut last = Error::other(format!("{authority} has no address"));
-    for address in authority
-        .to_socket_addrs()
-        .map_err(|error| Error::other(format!("{authority}: {error}")))?
+    for address in
+        authority.to_socket_addrs().map_err(|error| Error::other(format!("{authority}: {error}")))?
     {
         match TcpStream::connect_timeout(&address, PATIENCE) {
             Ok(stream) => return Ok(stream),
@@ -91,13 +78,9 @@ fn connect(authority: &str) -> io::Result<TcpStream> {
 }
 
 fn tunnel(mut stream: TcpStream, authority: &str, login: Option<&str>) -> io::Result<TcpStream> {
-    let login = login
-        .map(|login| format!("proxy-authorization: Basic {}\r\n", base64(login)))
-        .unwrap_or_default();
-    write!(
-        stream,
-        "CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n{login}\r\n"
-    )?;
+    let login =
+        login.map(|login| format!("proxy-authorization: Basic {}\r\n", base64(login))).unwrap_or_default();
+    write!(stream, "CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n{login}\r\n")?;
     let answer = read_head(&stream)?;
     let first = answer.lines().next().unwrap_or_default();
     if first.split(' ').nth(1) != Some("200") {
@@ -145,18 +128,8 @@ mod tests {
             "no_proxy" => Some(".local, example.com".into()),
             _ => None,
         });
-        let Way::Proxy {
-            address,
-            login,
-            except,
-        } = way
-        else {
-            panic!("{way:?}")
-        };
-        assert_eq!(
-            (address.as_str(), login.as_deref()),
-            ("proxy:3128", Some("me:secret"))
-        );
+        let Way::Proxy { address, login, except } = way else { panic!("{way:?}") };
+        assert_eq!((address.as_str(), login.as_deref()), ("proxy:3128", Some("me:secret")));
         assert_eq!(except, ["local", "example.com"]);
         assert!(matches!(Way::from_env(|_| None), Way::Direct));
     }

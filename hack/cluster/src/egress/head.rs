@@ -19,12 +19,7 @@ pub(super) struct Head {
 }
 
 /// Fields that are about the connection to the proxy, not about the request.
-const OWN: [&str; 4] = [
-    "connection:",
-    "keep-alive:",
-    "proxy-connection:",
-    "proxy-authorization:",
-];
+const OWN: [&str; 4] = ["connection:", "keep-alive:", "proxy-connection:", "proxy-authorization:"];
 
 impl Head {
     pub(super) fn read(stream: &TcpStream) -> io::Result<Self> {
@@ -43,12 +38,7 @@ impl Head {
             None => return None,
         };
         let fields = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
-        Some(Self {
-            method,
-            authority: with_port(authority),
-            path: path.to_owned(),
-            fields,
-        })
+        Some(Self { method, authority: with_port(authority), path: path.to_owned(), fields })
     }
 
     pub(super) fn is_connect(&self) -> bool {
@@ -69,11 +59,7 @@ impl Head {
 
 fn with_port(authority: &str) -> String {
     let last = authority.rsplit(']').next().unwrap_or(authority);
-    if last.contains(':') {
-        authority.to_owned()
-    } else {
-        format!("{authority}:80")
-    }
+    if last.contains(':') { authority.to_owned() } else { format!("{authority}:80") }
 }
 
 #[cfg(test)]
@@ -97,9 +83,6 @@ mod tests {
     fn what_is_the_proxys_own_is_not_sent_on() {
         let text = "GET http://a/ HTTP/1.1\r\nHost: a\r\nProxy-Authorization: x\r\nKeep-Alive: 5\r\nAccept: */*\r\n\r\n";
         let sent = Head::parse(text).unwrap().to_origin();
-        assert_eq!(
-            sent,
-            "GET / HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nconnection: close\r\n\r\n"
-        );
+        assert_eq!(sent, "GET / HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nconnection: close\r\n\r\n");
     }
 }

@@ -52,9 +52,7 @@ async fn settle(client: &Client, pool: &mut Pool, service: &Service) {
     let api: Api<Service> = Api::namespaced(client.clone(), &service.namespace().unwrap_or_default());
     let patch = json!({ "metadata": { "uid": service.uid() }, "status": { "loadBalancer": status } });
     // A conflict or a Service that is gone brings another event.
-    let _ = api
-        .patch_status(&service.name_any(), &PatchParams::default(), &Patch::Merge(patch))
-        .await;
+    let _ = api.patch_status(&service.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await;
 }
 
 /// The load balancer status to write; nothing when the present one is right.
@@ -66,26 +64,15 @@ fn decide(pool: &mut Pool, service: &Service) -> Option<Value> {
         && service.metadata.deletion_timestamp.is_none();
     if !wanted {
         pool.release(&uid);
-        return has
-            .filter(|address| is_ours(*address))
-            .map(|_| json!({ "ingress": null }));
+        return has.filter(|address| is_ours(*address)).map(|_| json!({ "ingress": null }));
     }
-    let wish = spec
-        .load_balancer_ip
-        .as_deref()
-        .and_then(|text| text.parse().ok());
+    let wish = spec.load_balancer_ip.as_deref().and_then(|text| text.parse().ok());
     let address = pool.take(&uid, has, wish)?;
     (has != Some(address)).then(|| json!({ "ingress": [{ "ip": address, "ipMode": "VIP" }] }))
 }
 
 fn address_of(service: &Service) -> Option<Ipv4Addr> {
-    let ingress = service
-        .status
-        .as_ref()?
-        .load_balancer
-        .as_ref()?
-        .ingress
-        .as_ref()?;
+    let ingress = service.status.as_ref()?.load_balancer.as_ref()?.ingress.as_ref()?;
     ingress.first()?.ip.as_ref()?.parse().ok()
 }
 
@@ -115,11 +102,7 @@ mod tests {
     #[test]
     fn a_change_of_type_takes_it_back() {
         let mut pool = Pool::default();
-        let status = decide(
-            &mut pool,
-            &service(&json!({ "type": "ClusterIP" }), Some("10.97.0.1")),
-        )
-        .unwrap();
+        let status = decide(&mut pool, &service(&json!({ "type": "ClusterIP" }), Some("10.97.0.1"))).unwrap();
         assert!(status["ingress"].is_null());
         let foreign = service(&json!({ "type": "ClusterIP" }), Some("192.0.2.1"));
         assert_eq!(decide(&mut pool, &foreign), None);

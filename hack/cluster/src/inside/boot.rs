@@ -35,10 +35,7 @@ impl Steps {
 /// Runs a box until a component ends.
 pub(crate) fn boot(dir: &Path) -> Result<Infallible> {
     let layout = init::read_layout(dir)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(run(&layout))
 }
 

@@ -25,9 +25,7 @@ pub(crate) const INTERVAL: Duration = Duration::from_millis(25);
 pub(crate) fn start_stores(layout: &Layout, supervisor: &Supervisor) -> Result<()> {
     supervisor.start(&config::etcd(layout))?;
     supervisor.start(&config::apiserver(layout))?;
-    layout
-        .nodes()
-        .try_for_each(|node| supervisor.start(&config::containerd(layout, node)))
+    layout.nodes().try_for_each(|node| supervisor.start(&config::containerd(layout, node)))
 }
 
 /// Starts the rest, as soon as the API answers.
@@ -81,10 +79,7 @@ pub(crate) async fn wait_for_nodes(layout: &Layout, client: &Client, steps: &Ste
         steps.tell("cluster", &format!("{name} is Ready"))?;
     }
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
-    await_condition(accounts, "default", |account: Option<&ServiceAccount>| {
-        account.is_some()
-    })
-    .await?;
+    await_condition(accounts, "default", |account: Option<&ServiceAccount>| account.is_some()).await?;
     Ok(())
 }
 
@@ -92,9 +87,7 @@ pub(crate) async fn wait_for_nodes(layout: &Layout, client: &Client, steps: &Ste
 /// policy works from about a second after it was made.
 async fn raise_capacity(nodes: &Api<Node>, name: &str) -> Result<()> {
     loop {
-        let node = nodes
-            .patch_status(name, &PatchParams::default(), &Patch::Merge(json!({})))
-            .await?;
+        let node = nodes.patch_status(name, &PatchParams::default(), &Patch::Merge(json!({}))).await?;
         let capacity = node.status.and_then(|status| status.capacity).unwrap_or_default();
         if capacity.get("cpu").is_some_and(|cpu| cpu.0 == config::CORES) {
             return Ok(());

@@ -43,11 +43,7 @@ pub(crate) fn archive(program: PathBuf) -> Archive {
     Archive {
         references: vec![IMAGE.into()],
         program,
-        entrypoint: vec![
-            "/usr/local/bin/coredns".into(),
-            "-conf".into(),
-            "/etc/coredns/Corefile".into(),
-        ],
+        entrypoint: vec!["/usr/local/bin/coredns".into(), "-conf".into(), "/etc/coredns/Corefile".into()],
         ..Archive::default()
     }
 }
@@ -55,17 +51,13 @@ pub(crate) fn archive(program: PathBuf) -> Archive {
 /// Waits until it answers.
 pub(crate) async fn wait(client: &Client) -> Result<()> {
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
-    await_condition(deployments, "coredns", is_available)
-        .await
-        .context("waiting for CoreDNS")?;
+    await_condition(deployments, "coredns", is_available).await.context("waiting for CoreDNS")?;
     Ok(())
 }
 
 fn is_available(deployment: Option<&Deployment>) -> bool {
     let status = deployment.and_then(|deployment| deployment.status.as_ref());
-    status
-        .and_then(|status| status.available_replicas)
-        .is_some_and(|available| available > 0)
+    status.and_then(|status| status.available_replicas).is_some_and(|available| available > 0)
 }
 
 /// What runs it.
@@ -79,10 +71,8 @@ pub(crate) fn objects() -> Vec<Value> {
         { "name": "dns-tcp", "port": 53, "protocol": "TCP" },
         { "name": "metrics", "port": 9153, "protocol": "TCP" },
     ]);
-    let rules = [
-        rule("", &["namespaces", "pods", "services"]),
-        rule("discovery.k8s.io", &["endpointslices"]),
-    ];
+    let rules =
+        [rule("", &["namespaces", "pods", "services"]), rule("discovery.k8s.io", &["endpointslices"])];
     let subject = json!({ "kind": "ServiceAccount", "name": "coredns", "namespace": NAMESPACE });
     let reader =
         json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:coredns" });
@@ -139,17 +129,9 @@ mod tests {
     #[test]
     fn every_plugin_of_the_corefile_is_built_in() {
         let main = include_str!("../../go/components/coredns/main.go");
-        let words = COREFILE
-            .lines()
-            .filter(|line| line.starts_with("    ") && !line.starts_with("     "));
-        for word in words
-            .filter_map(|line| line.split_whitespace().next())
-            .filter(|word| *word != "}")
-        {
-            assert!(
-                main.contains(&format!("\"{word}\"")),
-                "{word} is no directive of the program"
-            );
+        let words = COREFILE.lines().filter(|line| line.starts_with("    ") && !line.starts_with("     "));
+        for word in words.filter_map(|line| line.split_whitespace().next()).filter(|word| *word != "}") {
+            assert!(main.contains(&format!("\"{word}\"")), "{word} is no directive of the program");
         }
     }
 }

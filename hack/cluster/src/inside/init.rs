@@ -21,11 +21,7 @@ use crate::progress::{Event, Progress, tell};
 pub(crate) fn init(dir: &Path) -> Result<ExitCode> {
     set_pdeathsig(Signal::SIGKILL)?;
     // Had the parent ended before the line above, nobody would read this, and the write would fail.
-    tell(&Event::Progress(Progress::new(
-        "box",
-        "namespaces made",
-        Duration::ZERO,
-    )))?;
+    tell(&Event::Progress(Progress::new("box", "namespaces made", Duration::ZERO)))?;
     // The parent blocks signals, to read them one by one; children inherit that, down to the pods.
     SigSet::empty().thread_set_mask()?;
     // What a terminal sends to the one who started the box is not for what runs in it.
@@ -33,11 +29,8 @@ pub(crate) fn init(dir: &Path) -> Result<ExitCode> {
     let layout = read_layout(dir)?;
     mounts::arrange(&layout)?;
     sethostname(format!("silverback-{}", layout.name))?;
-    let boot = Command::new(&layout.launcher)
-        .arg("boot")
-        .arg(dir)
-        .spawn()
-        .context("cannot start the cluster")?;
+    let boot =
+        Command::new(&layout.launcher).arg("boot").arg(dir).spawn().context("cannot start the cluster")?;
     reap_until(Pid::from_raw(i32::try_from(boot.id())?))
 }
 

@@ -111,11 +111,7 @@ fn resolver_target() -> PathBuf {
 
 fn own_resolver(layout: &Layout, file: &Path, target: &Path) -> Result<()> {
     // Without DNS in the cluster no name is found, at once: nothing listens on this address.
-    let server = if layout.options.dns {
-        address::DNS
-    } else {
-        std::net::Ipv4Addr::LOCALHOST
-    };
+    let server = if layout.options.dns { address::DNS } else { std::net::Ipv4Addr::LOCALHOST };
     let plain = format!("nameserver {server}\n");
     // Pods get this one as a base, and must not inherit a search list.
     fs::write(layout.file("resolv.conf"), &plain)?;
@@ -130,14 +126,8 @@ fn own_resolver(layout: &Layout, file: &Path, target: &Path) -> Result<()> {
 }
 
 fn tmpfs(target: &Path) -> Result<()> {
-    mount(
-        Some("tmpfs"),
-        target,
-        Some("tmpfs"),
-        MsFlags::empty(),
-        Some("mode=755"),
-    )
-    .with_context(|| format!("cannot mount a tmpfs on {}", target.display()))
+    mount(Some("tmpfs"), target, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))
+        .with_context(|| format!("cannot mount a tmpfs on {}", target.display()))
 }
 
 fn bind(from: &Path, to: &Path) -> Result<()> {

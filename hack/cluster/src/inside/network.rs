@@ -23,16 +23,10 @@ pub(crate) fn arrange(layout: &Layout) -> Result<()> {
     ip(&[], &(bridge(1) + "route add default dev cni0\n"))?;
     sysctls(layout, 1)?;
     if layout.options.nodes > 1 {
-        ip(
-            &[],
-            "netns add node-2\nlink add node-2 type veth peer name node-1 netns node-2\n",
-        )?;
+        ip(&[], "netns add node-2\nlink add node-2 type veth peer name node-1 netns node-2\n")?;
         ip(&[], &cable(1, 2))?;
-        let default = format!(
-            "route add default via {} dev node-1 src {}\n",
-            address::node(1),
-            address::node(2)
-        );
+        let default =
+            format!("route add default via {} dev node-1 src {}\n", address::node(1), address::node(2));
         ip(&["-netns", "node-2"], &(bridge(2) + &cable(2, 1) + &default))?;
         sysctls(layout, 2)?;
     }
@@ -70,17 +64,10 @@ fn ip(options: &[&str], commands: &str) -> Result<()> {
         .stderr(Stdio::piped())
         .spawn()
         .context("cannot run ip")?;
-    child
-        .stdin
-        .take()
-        .context("ip reads commands")?
-        .write_all(commands.as_bytes())?;
+    child.stdin.take().context("ip reads commands")?.write_all(commands.as_bytes())?;
     let said = child.wait_with_output()?;
     if !said.status.success() {
-        bail!(
-            "ip failed: {}; commands:\n{commands}",
-            String::from_utf8_lossy(&said.stderr).trim()
-        );
+        bail!("ip failed: {}; commands:\n{commands}", String::from_utf8_lossy(&said.stderr).trim());
     }
     Ok(())
 }
@@ -105,19 +92,10 @@ fn sysctls(layout: &Layout, node: u8) -> Result<()> {
             fs::write(Path::new("/proc/sys").join(name), "1").with_context(|| format!("cannot set {name}"))
         });
     };
-    let script = settings
-        .map(|name| format!("echo 1 > /proc/sys/{name}"))
-        .join("\n");
+    let script = settings.map(|name| format!("echo 1 > /proc/sys/{name}")).join("\n");
     let mut command = Command::new(&layout.launcher);
-    command
-        .args(["exec", "--net"])
-        .arg(netns)
-        .args(["--", "sh", "-ec", &script]);
-    ensure!(
-        command.status()?.success(),
-        "cannot set the sysctls of {}",
-        address::node_name(node)
-    );
+    command.args(["exec", "--net"]).arg(netns).args(["--", "sh", "-ec", &script]);
+    ensure!(command.status()?.success(), "cannot set the sysctls of {}", address::node_name(node));
     Ok(())
 }
 

@@ -20,18 +20,10 @@ impl Pool {
         has: Option<Ipv4Addr>,
         wish: Option<Ipv4Addr>,
     ) -> Option<Ipv4Addr> {
-        let held = self
-            .0
-            .iter()
-            .find(|(_, owner)| *owner == uid)
-            .map(|(address, _)| *address);
+        let held = self.0.iter().find(|(_, owner)| *owner == uid).map(|(address, _)| *address);
         let free =
             |address: &Ipv4Addr| is_ours(*address) && self.0.get(address).is_none_or(|owner| owner == uid);
-        let chosen = wish
-            .filter(free)
-            .or(held)
-            .or(has.filter(free))
-            .or_else(|| every().find(free))?;
+        let chosen = wish.filter(free).or(held).or(has.filter(free)).or_else(|| every().find(free))?;
         self.release(uid);
         self.0.insert(chosen, uid.to_owned());
         Some(chosen)

@@ -35,47 +35,18 @@ fn kubeconfigs(layout: &Layout, authority: &Authority) -> Result<()> {
         let identity = authority.client(user, group)?;
         write(
             path,
-            &config::kubeconfig(
-                server,
-                &authority.certificate,
-                (&identity.certificate, &identity.key),
-            ),
+            &config::kubeconfig(server, &authority.certificate, (&identity.certificate, &identity.key)),
         )
     };
     save(&layout.kubeconfig(), &outside, "admin", Some("system:masters"))?;
-    save(
-        &layout.inner_kubeconfig(),
-        &inside,
-        "admin",
-        Some("system:masters"),
-    )?;
-    save(
-        &layout.file("controllers.kubeconfig"),
-        &inside,
-        "system:kube-controller-manager",
-        None,
-    )?;
-    save(
-        &layout.file("scheduler.kubeconfig"),
-        &inside,
-        "system:kube-scheduler",
-        None,
-    )?;
-    save(
-        &layout.file("proxy.kubeconfig"),
-        &inside,
-        "system:kube-proxy",
-        None,
-    )?;
+    save(&layout.inner_kubeconfig(), &inside, "admin", Some("system:masters"))?;
+    save(&layout.file("controllers.kubeconfig"), &inside, "system:kube-controller-manager", None)?;
+    save(&layout.file("scheduler.kubeconfig"), &inside, "system:kube-scheduler", None)?;
+    save(&layout.file("proxy.kubeconfig"), &inside, "system:kube-proxy", None)?;
     for node in layout.nodes() {
         fs::create_dir_all(layout.node(node))?;
         let user = format!("system:node:{}", address::node_name(node));
-        save(
-            &layout.node(node).join("kubelet.kubeconfig"),
-            &inside,
-            &user,
-            Some("system:nodes"),
-        )?;
+        save(&layout.node(node).join("kubelet.kubeconfig"), &inside, &user, Some("system:nodes"))?;
     }
     Ok(())
 }
@@ -88,10 +59,7 @@ fn node_files(layout: &Layout, node: u8) -> Result<()> {
     write(&home.join("kubelet.json"), &config::kubelet_config(layout, node))?;
     write(&home.join("proxy.json"), &config::proxy_config(layout, node))?;
     write(&home.join("cni/box.conflist"), &config::cni(layout, node))?;
-    fs::write(
-        home.join("containerd.toml"),
-        config::containerd_config(layout, node),
-    )?;
+    fs::write(home.join("containerd.toml"), config::containerd_config(layout, node))?;
     Ok(())
 }
 

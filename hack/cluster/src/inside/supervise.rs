@@ -29,10 +29,7 @@ pub(crate) struct Failures(mpsc::UnboundedReceiver<anyhow::Error>);
 impl Failures {
     /// Waits for the first component to end.
     pub(crate) async fn first(&mut self) -> anyhow::Error {
-        self.0
-            .recv()
-            .await
-            .unwrap_or_else(|| anyhow!("no component runs"))
+        self.0.recv().await.unwrap_or_else(|| anyhow!("no component runs"))
     }
 }
 
@@ -40,14 +37,7 @@ impl Supervisor {
     /// `launcher` is the program `box`, `logs` the directory of all logs.
     pub(crate) fn new(launcher: PathBuf, logs: PathBuf) -> (Self, Failures) {
         let (ended, failures) = mpsc::unbounded_channel();
-        (
-            Self {
-                launcher,
-                logs,
-                ended,
-            },
-            Failures(failures),
-        )
+        (Self { launcher, logs, ended }, Failures(failures))
     }
 
     /// Starts a component.
@@ -56,9 +46,7 @@ impl Supervisor {
         let log = File::options().append(true).create(true).open(&path)?;
         let mut command = self.command(line);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let child = command
-            .spawn()
-            .with_context(|| format!("cannot start {}", line.program.display()))?;
+        let child = command.spawn().with_context(|| format!("cannot start {}", line.program.display()))?;
         let (name, ended) = (line.name.clone(), self.ended.clone());
         tokio::spawn(async move {
             let failure = watch(&name, child, &path).await;
@@ -73,26 +61,17 @@ impl Supervisor {
             None => Command::new(&line.program),
             Some(netns) => {
                 let mut command = Command::new(&self.launcher);
-                command
-                    .args(["exec", "--net"])
-                    .arg(netns)
-                    .arg("--")
-                    .arg(&line.program);
+                command.args(["exec", "--net"]).arg(netns).arg("--").arg(&line.program);
                 command
             }
         };
-        command
-            .args(&line.arguments)
-            .envs(line.env.iter().map(|(name, value)| (name, value)));
+        command.args(&line.arguments).envs(line.env.iter().map(|(name, value)| (name, value)));
         command
     }
 }
 
 async fn watch(name: &str, mut child: Child, log: &Path) -> anyhow::Error {
-    let how = child
-        .wait()
-        .await
-        .map_or_else(|error| error.to_string(), |status| status.to_string());
+    let how = child.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string());
     anyhow!("{name} ended ({how}); its last lines:\n{}", tail(log))
 }
 
@@ -101,10 +80,7 @@ pub(crate) fn tail(log: &Path) -> String {
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();
-    lines
-        .get(lines.len().saturating_sub(SHOWN)..)
-        .unwrap_or_default()
-        .join("\n")
+    lines.get(lines.len().saturating_sub(SHOWN)..).unwrap_or_default().join("\n")
 }
 
 #[cfg(test)]
@@ -126,18 +102,10 @@ mod tests {
         let logs = tempfile::tempdir().unwrap();
         let (supervisor, mut failures) = Supervisor::new("/no/box".into(), logs.path().into());
         supervisor
-            .start(&shell(
-                "for i in $(seq 40); do echo line-$i; done; echo $WORD >&2; exit 3",
-            ))
+            .start(&shell("for i in $(seq 40); do echo line-$i; done; echo $WORD >&2; exit 3"))
             .unwrap();
         let failure = failures.first().await.to_string();
-        assert!(
-            failure.starts_with("component ended (exit status: 3)"),
-            "{failure}"
-        );
-        assert!(
-            failure.ends_with("line-40\nspoken") && !failure.contains("line-10\n"),
-            "{failure}"
-        );
+        assert!(failure.starts_with("component ended (exit status: 3)"), "{failure}");
+        assert!(failure.ends_with("line-40\nspoken") && !failure.contains("line-10\n"), "{failure}");
     }
 }

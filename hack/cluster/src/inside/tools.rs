@@ -15,13 +15,7 @@ use crate::config::Layout;
 pub(crate) async fn apply(layout: &Layout, objects: &[Value]) -> Result<()> {
     let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
     let mut child = Command::new(&layout.kubernetes)
-        .args([
-            "kubectl",
-            "apply",
-            "--server-side",
-            "--filename=-",
-            "--kubeconfig",
-        ])
+        .args(["kubectl", "apply", "--server-side", "--filename=-", "--kubeconfig"])
         .arg(layout.inner_kubeconfig())
         .env("KUBECACHEDIR", layout.data().join("kubectl-cache"))
         .stdin(Stdio::piped())
@@ -34,10 +28,7 @@ pub(crate) async fn apply(layout: &Layout, objects: &[Value]) -> Result<()> {
     drop(input);
     let said = child.wait_with_output().await?;
     if !said.status.success() {
-        bail!(
-            "kubectl apply failed: {}",
-            String::from_utf8_lossy(&said.stderr).trim()
-        );
+        bail!("kubectl apply failed: {}", String::from_utf8_lossy(&said.stderr).trim());
     }
     Ok(())
 }

@@ -17,14 +17,8 @@ use nix::unistd::Pid;
 use crate::state::{self, Facts};
 
 /// Signals that are passed on.
-const PASSED: [Signal; 6] = [
-    Signal::SIGTERM,
-    Signal::SIGINT,
-    Signal::SIGQUIT,
-    Signal::SIGHUP,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-];
+const PASSED: [Signal; 6] =
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2];
 
 /// The variable that tells a program in which box it runs.
 const NAME: &str = "SILVERBACK_BOX_NAME";
@@ -47,18 +41,12 @@ pub(super) fn enter(name: Option<&str>, node: Option<&str>, command: &[OsString]
         std::env::set_current_dir("/")?;
     }
     let mut child = Command::new(launcher);
-    child
-        .args(["exec", "--"])
-        .args(command)
-        .env("PATH", path(&facts)?);
+    child.args(["exec", "--"]).args(command).env("PATH", path(&facts)?);
     // What says that it is meant for this box, as the library does, may have chosen its own.
     if std::env::var_os(NAME).is_none_or(|name| name != *facts.name) {
         child.envs(environment(&facts));
     }
-    wait(
-        child.spawn().context("cannot start a program in the box")?,
-        &signals,
-    )
+    wait(child.spawn().context("cannot start a program in the box")?, &signals)
 }
 
 /// The variables that a program in a box has.
@@ -116,9 +104,7 @@ fn wait(mut child: Child, signals: &SignalFd) -> Result<ExitCode> {
         if let Some(status) = child.try_wait()? {
             return Ok(code(status));
         }
-        let Some(info) = signals.read_signal()? else {
-            bail!("signals ended")
-        };
+        let Some(info) = signals.read_signal()? else { bail!("signals ended") };
         let signal = Signal::try_from(i32::try_from(info.ssi_signo)?)?;
         // What the terminal sends, the program gets from it as well.
         if signal != Signal::SIGCHLD && info.ssi_code == SENT_BY_A_PROCESS {
@@ -130,10 +116,6 @@ fn wait(mut child: Child, signals: &SignalFd) -> Result<ExitCode> {
 /// A program's exit code; that of one ended by a signal as shells have it.
 fn code(status: ExitStatus) -> ExitCode {
     use std::os::unix::process::ExitStatusExt;
-    let number = status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal));
-    number
-        .and_then(|number| u8::try_from(number).ok())
-        .map_or(ExitCode::FAILURE, ExitCode::from)
+    let number = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    number.and_then(|number| u8::try_from(number).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
 }

@@ -24,9 +24,7 @@ pub(super) fn exec(net: Option<&Path>, command: &[OsString]) -> Result<Infallibl
         let file = File::open(path).with_context(|| format!("no network namespace at {}", path.display()))?;
         setns(file, CloneFlags::CLONE_NEWNET)?;
     }
-    let Some((program, arguments)) = command.split_first() else {
-        bail!("no program is named")
-    };
+    let Some((program, arguments)) = command.split_first() else { bail!("no program is named") };
     let error = Command::new(program).args(arguments).exec();
     Err(error).with_context(|| format!("cannot run {}", program.display()))
 }

@@ -47,13 +47,7 @@ pub(super) fn provide(options: &Options, progress: &mut dyn FnMut(Progress)) -> 
     } else {
         None
     };
-    Ok(Programs {
-        kubernetes,
-        runtime,
-        coredns,
-        pause,
-        launcher,
-    })
+    Ok(Programs { kubernetes, runtime, coredns, pause, launcher })
 }
 
 /// The layout of a box, written where its own processes read it.
@@ -64,11 +58,7 @@ pub(super) fn lay_out(
     api_port: u16,
 ) -> Result<Layout> {
     let mut options = options.clone();
-    options.archives = options
-        .archives
-        .iter()
-        .map(|path| visible(path))
-        .collect::<Result<_>>()?;
+    options.archives = options.archives.iter().map(|path| visible(path)).collect::<Result<_>>()?;
     let layout = Layout {
         name: state.name.clone(),
         options,
@@ -86,14 +76,9 @@ pub(super) fn lay_out(
 
 /// The path of a file as the box sees it.
 fn visible(path: &Path) -> Result<PathBuf> {
-    let whole = path
-        .canonicalize()
-        .with_context(|| format!("no file {}", path.display()))?;
+    let whole = path.canonicalize().with_context(|| format!("no file {}", path.display()))?;
     if whole.starts_with("/run") || whole.starts_with("/var/log") {
-        bail!(
-            "{} is not seen in a box, which has a /run and a /var/log of its own",
-            whole.display()
-        );
+        bail!("{} is not seen in a box, which has a /run and a /var/log of its own", whole.display());
     }
     Ok(whole)
 }

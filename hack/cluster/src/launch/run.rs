@@ -187,10 +187,7 @@ fn hold(layout: &Layout, listener: OwnedFd, teller: &Teller) -> Result<()> {
         | CloneFlags::CLONE_NEWIPC;
     unshare(all).context("cannot make namespaces: the box needs root and CAP_SYS_ADMIN")?;
     if layout.options.images == Images::Real {
-        teller.tell(Happening::WayAsked(TcpListener::bind((
-            "0.0.0.0",
-            address::EGRESS_PORT,
-        ))?));
+        teller.tell(Happening::WayAsked(TcpListener::bind(("0.0.0.0", address::EGRESS_PORT))?));
     }
     let mut init = Command::new(&layout.launcher)
         .arg("init")
@@ -213,9 +210,7 @@ fn listen(init: &mut Child, teller: &Teller) -> Result<()> {
     for line in BufReader::new(output).lines() {
         let line = line?;
         let event = serde_json::from_str(&line).with_context(|| format!("process 1 told {line:?}"));
-        let event = event.unwrap_or_else(|error| Event::Failed {
-            reason: format!("{error:#}"),
-        });
+        let event = event.unwrap_or_else(|error| Event::Failed { reason: format!("{error:#}") });
         teller.tell(Happening::Told(event));
     }
     Ok(())

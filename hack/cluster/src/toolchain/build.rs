@@ -25,10 +25,8 @@ pub(super) fn go_version() -> Result<String> {
     if packages::find("go").is_none() {
         bail!("the box is built with Go 1.26 or newer, and no `go` is on PATH: see https://go.dev/dl");
     }
-    let said = Command::new("go")
-        .args(["env", "GOVERSION", "GOOS", "GOARCH"])
-        .output()
-        .context("cannot run go")?;
+    let said =
+        Command::new("go").args(["env", "GOVERSION", "GOOS", "GOARCH"]).output().context("cannot run go")?;
     if !said.status.success() {
         bail!("go env failed: {}", String::from_utf8_lossy(&said.stderr).trim());
     }
@@ -52,51 +50,26 @@ pub(super) fn build(recipe: &Recipe, scratch: &Path, progress: &mut dyn FnMut(Pr
 /// Downloads what is needed; the number of packages to compile at most.
 fn count(recipe: &Recipe, module: &Path, progress: &mut dyn FnMut(Progress)) -> Result<usize> {
     let began = Instant::now();
-    progress(Progress::new(
-        "toolchain",
-        format!("{}: downloading Go modules", recipe.name),
-        began.elapsed(),
-    ));
+    progress(Progress::new("toolchain", format!("{}: downloading Go modules", recipe.name), began.elapsed()));
     let mut list = go(recipe, module);
     list.args(["list", "-deps", "-f", "{{.ImportPath}}"]);
     list.args(tags(recipe)).arg(recipe.package.unwrap_or("tool"));
-    let said = list
-        .stderr(Stdio::piped())
-        .output()
-        .context("cannot run go list")?;
+    let said = list.stderr(Stdio::piped()).output().context("cannot run go list")?;
     if !said.status.success() {
-        bail!(
-            "go list of {} failed:\n{}",
-            recipe.name,
-            tail(&String::from_utf8_lossy(&said.stderr))
-        );
+        bail!("go list of {} failed:\n{}", recipe.name, tail(&String::from_utf8_lossy(&said.stderr)));
     }
     Ok(said.stdout.split(|byte| *byte == b'\n').count())
 }
 
 fn tags(recipe: &Recipe) -> impl Iterator<Item = &'static str> {
-    recipe
-        .arguments
-        .iter()
-        .copied()
-        .skip_while(|argument| *argument != "-tags")
-        .take(2)
+    recipe.arguments.iter().copied().skip_while(|argument| *argument != "-tags").take(2)
 }
 
 fn compile(recipe: &Recipe, module: &Path, bin: &Path) -> Command {
     let mut command = go(recipe, module);
     match recipe.package {
-        Some(package) => command
-            .args(["build", "-v"])
-            .args(recipe.arguments)
-            .arg("-o")
-            .arg(bin)
-            .arg(package),
-        None => command
-            .args(["install", "-v"])
-            .args(recipe.arguments)
-            .arg("tool")
-            .env("GOBIN", bin),
+        Some(package) => command.args(["build", "-v"]).args(recipe.arguments).arg("-o").arg(bin).arg(package),
+        None => command.args(["install", "-v"]).args(recipe.arguments).arg("tool").env("GOBIN", bin),
     };
     command
 }
@@ -104,10 +77,7 @@ fn compile(recipe: &Recipe, module: &Path, bin: &Path) -> Command {
 fn go(recipe: &Recipe, module: &Path) -> Command {
     let mut command = Command::new("go");
     // The scratch module is no part of a workspace that someone's go.work may name.
-    command
-        .current_dir(module)
-        .env("CGO_ENABLED", if recipe.cgo { "1" } else { "0" })
-        .env("GOWORK", "off");
+    command.current_dir(module).env("CGO_ENABLED", if recipe.cgo { "1" } else { "0" }).env("GOWORK", "off");
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     command
 }
@@ -118,11 +88,7 @@ fn run(
     total: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<()> {
-    let mut child = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("cannot run go")?;
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().context("cannot run go")?;
     let output = child.stderr.take().context("go has an output")?;
     let said = follow(recipe, output, total, progress);
     finish(recipe, child, &said)
@@ -148,11 +114,7 @@ fn follow(
     let mut said = Vec::new();
     loop {
         if Instant::now() >= next {
-            let message = format!(
-                "{}: {} of at most {total} packages compiled",
-                recipe.name,
-                said.len()
-            );
+            let message = format!("{}: {} of at most {total} packages compiled", recipe.name, said.len());
             progress(Progress::new("toolchain", message, began.elapsed()));
             next = Instant::now() + INTERVAL;
         }
@@ -167,21 +129,14 @@ fn follow(
 fn finish(recipe: &Recipe, mut child: Child, said: &[String]) -> Result<()> {
     let status = child.wait()?;
     if !status.success() {
-        bail!(
-            "building {} failed ({status}):\n{}",
-            recipe.name,
-            tail(&said.join("\n"))
-        );
+        bail!("building {} failed ({status}):\n{}", recipe.name, tail(&said.join("\n")));
     }
     Ok(())
 }
 
 fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
-    lines
-        .get(lines.len().saturating_sub(SHOWN)..)
-        .unwrap_or_default()
-        .join("\n")
+    lines.get(lines.len().saturating_sub(SHOWN)..).unwrap_or_default().join("\n")
 }
 
 #[cfg(test)]
@@ -202,9 +157,7 @@ mod tests {
             programs: &["broken"],
         };
         let scratch = tempfile::tempdir().unwrap();
-        let error = build(&broken, scratch.path(), &mut |_| {})
-            .unwrap_err()
-            .to_string();
+        let error = build(&broken, scratch.path(), &mut |_| {}).unwrap_err().to_string();
         assert!(error.contains("undefined: nonsense"), "{error}");
     }
 

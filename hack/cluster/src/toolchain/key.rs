@@ -46,34 +46,10 @@ mod tests {
         assert_eq!(base, of(&BASE, "go1.26.8"));
         let others = [
             of(&BASE, "go1.26.9"),
-            of(
-                &Recipe {
-                    files: &[("go.mod", "module x"), ("go.sum", "b")],
-                    ..BASE
-                },
-                "go1.26.8",
-            ),
-            of(
-                &Recipe {
-                    files: &[("go.mod", "module xg"), ("o.sum", "a")],
-                    ..BASE
-                },
-                "go1.26.8",
-            ),
-            of(
-                &Recipe {
-                    arguments: &["-race"],
-                    ..BASE
-                },
-                "go1.26.8",
-            ),
-            of(
-                &Recipe {
-                    package: None,
-                    ..BASE
-                },
-                "go1.26.8",
-            ),
+            of(&Recipe { files: &[("go.mod", "module x"), ("go.sum", "b")], ..BASE }, "go1.26.8"),
+            of(&Recipe { files: &[("go.mod", "module xg"), ("o.sum", "a")], ..BASE }, "go1.26.8"),
+            of(&Recipe { arguments: &["-race"], ..BASE }, "go1.26.8"),
+            of(&Recipe { package: None, ..BASE }, "go1.26.8"),
             of(&Recipe { cgo: true, ..BASE }, "go1.26.8"),
         ];
         for other in &others {

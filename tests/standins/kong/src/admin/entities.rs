@@ -148,7 +148,7 @@ fn describe(field: &str, problem: &Value, parts: &mut Vec<String>) {
     match problem {
         Value::String(text) => parts.push(format!("{field}: {text}")),
         Value::Object(map) => {
-            map.iter().for_each(|(name, inner)| describe(&format!("{field}.{name}"), inner, parts))
+            map.iter().for_each(|(name, inner)| describe(&format!("{field}.{name}"), inner, parts));
         }
         Value::Array(list) => {
             let wrong = list.iter().enumerate().filter(|(_, entry)| !entry.is_null());

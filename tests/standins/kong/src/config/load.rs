@@ -185,7 +185,7 @@ impl Found {
                         == Some(&Value::Bool(true));
                     match self.target(item.get(field), to, &all) {
                         Ok(None) if required => {
-                            note(&mut errors, entity, &item, &json!({field: "required field missing"}))
+                            note(&mut errors, entity, &item, &json!({field: "required field missing"}));
                         }
                         Ok(None) => {}
                         Ok(Some(target)) => put(&mut item, field, json!({ "id": target })),
