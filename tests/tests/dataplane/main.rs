@@ -66,7 +66,7 @@ async fn the_sample_becomes_ready_and_answers(s: Scenario) -> Result<()> {
     let sample = artifacts::root().join("manifests/samples/dataplane-declarative-config.yaml");
     install::file(s.world.cluster.kubectl()?, &sample).await?;
     let default = Scenario { namespace: "default".into(), ..s };
-    let addressed =
+    let assigned =
         default.reason("declarative-config", types::ADDRESS_ASSIGNED, reasons::ADDRESS_ASSIGNED).await?;
     ensure!(assigned.status == "True", "{assigned:?}");
     let dataplane = default.ready("declarative-config").await?;
