@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn a_leaf_that_ends_with_its_authority_is_not_replaced_over_and_over() {
         let authority = authority();
-        let late = SystemTime::from(now()) + certs::AUTHORITY_LIFE - Duration::from_secs(600);
+        let late = SystemTime::from(now()) + certs::AUTHORITY_LIFE - Duration::from_mins(10);
         let late = Timestamp::try_from(late).unwrap();
         let first = keep_or_issue(&authority, None, &names(), late).unwrap().certificate;
         let again = keep_or_issue(&authority, Some(&secret(&first)), &names(), late).unwrap().certificate;

@@ -29,10 +29,10 @@ async fn fed(initial: Vec<ConfigMap>) -> Fed {
     let (feed, events) = mpsc::channel(16);
     let (hub, drive) = Hub::over(events);
     tokio::spawn(drive);
-    let mut fed = Fed { feed, hub };
-    fed.list(initial).await;
-    fed.hub.synced().await;
-    fed
+    let mut begun = Fed { feed, hub };
+    begun.list(initial).await;
+    begun.hub.synced().await;
+    begun
 }
 
 impl Fed {
