@@ -160,6 +160,13 @@ impl Cluster {
         Ok(())
     }
 
+    /// Waits until the box ends because somebody else asked it to. It is an error if it ends by a fault.
+    pub async fn wait(&mut self) -> Result<()> {
+        let status = self.child.wait().await?;
+        ensure!(status.success(), self.ended());
+        Ok(())
+    }
+
     fn ended(&self) -> String {
         let told = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
         told.unwrap_or_else(|| format!("the box {} has ended", self.name()))

@@ -53,7 +53,7 @@ pub struct Arguments {
 /// Brings everything up, shows the answer, and stays unless it is told not to.
 pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let folder = tempfile::tempdir()?;
-    let place = Place::prepare(arguments).await?;
+    let mut place = Place::prepare(arguments).await?;
     let story = Story::begin();
     story.tell("installing the definitions and roles, starting the operator");
     let operator = place.operator(folder.path()).await?;
@@ -64,7 +64,13 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     if !arguments.once {
         place.invite(operator.log());
-        interrupted().await?;
+        tokio::select! {
+            done = interrupted() => done?,
+            ended = place.ended() => {
+                println!("the cluster was ended from elsewhere");
+                return ended.map(|()| ExitCode::SUCCESS);
+            }
+        }
     }
     drop(operator);
     place.end().await?;

@@ -105,7 +105,7 @@ fn echo_deployment() -> Value {
         "image": ECHO_IMAGE,
         "env": [field("POD_NAME", "metadata.name"), field("NAMESPACE", "metadata.namespace")],
         "ports": [{ "name": "http", "containerPort": ECHO_PORT }],
-        "readinessProbe": { "tcpSocket": { "port": "http" } },
+        "readinessProbe": { "periodSeconds": 2, "tcpSocket": { "port": "http" } },
         "securityContext": { "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] } },
     });
     let template = json!({

@@ -149,6 +149,14 @@ impl Place {
         println!("{ends}");
     }
 
+    /// Waits until somebody else ends the box.
+    pub async fn ended(&mut self) -> Result<()> {
+        match self {
+            Self::Box(cluster) => cluster.wait().await,
+            Self::Elsewhere(_) => std::future::pending().await,
+        }
+    }
+
     /// Ends the box.
     pub async fn end(self) -> Result<()> {
         match self {
