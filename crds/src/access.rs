@@ -65,6 +65,20 @@ pub const GRANTS: &[Grant] = &[
     },
     Grant {
         scope: Scope::Watched,
+        group: "autoscaling",
+        resource: "horizontalpodautoscalers",
+        verbs: OWN,
+        why: "spec.deployment.scaling of a DataPlane",
+    },
+    Grant {
+        scope: Scope::Watched,
+        group: "policy",
+        resource: "poddisruptionbudgets",
+        verbs: OWN,
+        why: "spec.resources.podDisruptionBudget of a DataPlane",
+    },
+    Grant {
+        scope: Scope::Watched,
         group: "",
         resource: "services",
         verbs: OWN,

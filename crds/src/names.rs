@@ -65,6 +65,9 @@ pub mod annotations {
     pub const DATAPLANE: &str = "gateway-operator.konghq.com/dataplane";
     /// On a pod template: hash of the admin certificate, so that a new one rolls the pods.
     pub const CERTIFICATE_HASH: &str = "gateway-operator.konghq.com/certificate-hash";
+    /// On a Deployment: the number of replicas that its owner's specification gives; absent while an autoscaler,
+    /// or nobody, decides.
+    pub const REPLICAS: &str = "gateway-operator.konghq.com/replicas";
     /// Set by `kubectl rollout restart` on the pod template; never ours.
     pub const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 }
@@ -73,6 +76,8 @@ pub mod annotations {
 pub mod managers {
     /// The Deployment, Services and other children of a `DataPlane`.
     pub const DATAPLANE: &str = "silverback/dataplane";
+    /// The number of replicas of a Deployment, while it passes from a user to an autoscaler.
+    pub const AUTOSCALING: &str = "silverback/autoscaling";
     /// The certificates.
     pub const CERTIFICATES: &str = "silverback/certificates";
     /// The status of our own kinds.

@@ -4,8 +4,10 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use futures::TryStreamExt;
 use kube::api::Api;
 use kube::runtime::wait::await_condition;
+use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -38,6 +40,21 @@ where
         Ok(found) => found.map(drop).map_err(Into::into),
         Err(_) => Err(late(api, name, deadline).await),
     }
+}
+
+/// Waits until any object of the namespace fulfils `done`, and returns it.
+///
+/// # Errors
+/// When the deadline passes.
+pub async fn any<K>(api: &Api<K>, deadline: Duration, done: impl Fn(&K) -> bool) -> Result<K>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let objects = kube::runtime::watcher(api.clone(), watcher::Config::default()).applied_objects();
+    let mut found = std::pin::pin!(objects.try_filter(|object| std::future::ready(done(object))));
+    let first = tokio::time::timeout(deadline, found.try_next()).await;
+    let first = first.with_context(|| format!("no {} is as awaited after {deadline:?}", K::kind(&())))?;
+    first?.context("a watch ended without the object")
 }
 
 async fn late<K>(api: &Api<K>, name: &str, deadline: Duration) -> anyhow::Error

@@ -7,14 +7,15 @@ use crds::DataPlane;
 use crds::conditions::{self, reasons, types};
 use crds::dataplane::DataPlaneStatus;
 use crds::k8s::{Condition, Deployment, Pod, Secret, Service};
-use crds::names::{annotations, managers};
+use crds::names::{self, annotations, managers};
+use crds::wanted::Wanted;
 use futures::{Stream, StreamExt, stream};
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use plan::Invalid;
 use plan::dataplane::{Certificate, Objects, Seen};
 use runtime::hub::{Hub, Touch, Watched};
-use runtime::writer::{self, Owner};
+use runtime::writer::{self, Owner, Written};
 use runtime::{Failure, Impact, Next, Outcome, Reconciler, clock, failure};
 
 use crate::Context;
@@ -66,6 +67,9 @@ struct Done {
     pods: Vec<Arc<Pod>>,
 }
 
+/// The name of a child, and the child where it is wanted.
+type Optional<'a, K> = (&'a str, Option<&'a Wanted<K>>);
+
 /// Makes of each `DataPlane` what it asks for.
 pub struct DataPlanes(pub Context);
 
@@ -95,13 +99,13 @@ impl DataPlanes {
     /// is none is believed only when the API server says so, and not because a Secret lost its label.
     async fn certificate(&self, object: &DataPlane) -> Result<Issued<Certificate>, Error> {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-        let secret = crds::names::admin_certificate(&name);
+        let secret = names::admin_certificate(&name);
         let found = match self.0.hubs.secrets.get(&ObjectRef::new(&secret).within(&namespace)) {
             Some(found) => Some(found),
             None => self.0.kit.writer.read::<Secret>(&namespace, &secret).await?.map(Arc::new),
         };
-        let names = plan::dataplane::certificate_names(&namespace, &name);
-        certificate::keep_or_issue(&self.0.authority, found.as_deref(), &names, clock::now())
+        let wanted = plan::dataplane::certificate_names(&namespace, &name);
+        certificate::keep_or_issue(&self.0.authority, found.as_deref(), &wanted, clock::now())
             .map_err(Error::Certificate)
     }
 
@@ -109,17 +113,65 @@ impl DataPlanes {
     async fn write(&self, object: &DataPlane, wanted: Objects) -> Result<Done, Error> {
         let Context { hubs, kit, .. } = &self.0;
         let owner = owner(object);
-        let Objects { certificate, admin, ingress, deployment } = wanted;
+        let Objects { certificate, admin, ingress, disruption_budget, deployment, autoscaler } = wanted;
         kit.writer.under(managers::CERTIFICATES).apply(&hubs.secrets, &owner, &certificate).await?;
         kit.writer.apply(&hubs.services, &owner, &admin).await?;
         let served = kit.writer.apply(&hubs.services, &owner, &ingress).await?;
+        self.optional(
+            &hubs.budgets,
+            &owner,
+            (&names::disruption_budget(&owner.name), disruption_budget.as_ref()),
+        )
+        .await?;
+        if autoscaler.is_some() {
+            self.hand_over_replicas(&owner, &deployment).await?;
+        }
         let deployed = kit.writer.apply(&hubs.deployments, &owner, &deployment).await?;
+        self.optional(&hubs.autoscalers, &owner, (&names::autoscaler(&owner.name), autoscaler.as_ref()))
+            .await?;
         // A renamed Service goes only when the one of the new name exists.
-        let services =
-            hubs.services.select(|service| service.metadata.namespace.as_ref() == Some(&owner.namespace));
-        kit.writer.prune(&services, &owner, &[admin.name(), ingress.name()]).await?;
-        let pods = hubs.pods.select(|pod| is_of(pod, &owner));
+        let before = object.status.as_ref().and_then(|status| status.service.as_deref());
+        if let Some(before) = before.filter(|before| *before != ingress.name()) {
+            kit.writer.remove(&hubs.services, &owner, before).await?;
+        }
+        // Pods are many, and asked only why something is not as it should be.
+        let pods = if plan::dataplane::is_rolled_out(&deployed) {
+            Vec::new()
+        } else {
+            hubs.pods.select(|pod| is_of(pod, &owner))
+        };
         Ok(Done { deployment: deployed, ingress: served, pods })
+    }
+
+    /// Applies a child that may be wanted or not, and deletes it when it no longer is.
+    async fn optional<K: Written>(
+        &self,
+        hub: &Hub<K>,
+        owner: &Owner,
+        want: Optional<'_, K>,
+    ) -> Result<(), Error> {
+        let writer = &self.0.kit.writer;
+        match want {
+            (_, Some(want)) => writer.apply(hub, owner, want).await.map(drop)?,
+            (name, None) => writer.remove(hub, owner, name).await?,
+        }
+        Ok(())
+    }
+
+    /// From a fixed number of replicas to an autoscaler: a field that nobody owns any more falls back to its
+    /// default, one replica, so somebody has to own the number that runs before we let go of it. An autoscaler
+    /// then changes it as it likes. (Kubernetes, server-side apply, "Transferring ownership".)
+    async fn hand_over_replicas(&self, owner: &Owner, want: &Wanted<Deployment>) -> Result<(), Error> {
+        let Context { hubs, kit, .. } = &self.0;
+        let Some(live) = hubs.deployments.get(&ObjectRef::new(want.name()).within(&owner.namespace)) else {
+            return Ok(());
+        };
+        let fixed = live.annotations().contains_key(annotations::REPLICAS);
+        let Some(replicas) = live.spec.as_ref().and_then(|spec| spec.replicas).filter(|_| fixed) else {
+            return Ok(());
+        };
+        let spec = serde_json::json!({ "replicas": replicas });
+        Ok(kit.writer.under(managers::AUTOSCALING).field(live.as_ref(), owner, &spec).await?)
     }
 }
 
@@ -156,12 +208,14 @@ pub fn triggers(cx: &Context) -> impl Stream<Item = ObjectRef<DataPlane>> + Send
     let own = touches(&cx.hubs.dataplanes, &all, |object: &DataPlane| Some(ObjectRef::from_obj(object)));
     let deployments = touches(&cx.hubs.deployments, &all, by_owner);
     let services = touches(&cx.hubs.services, &all, by_owner);
+    let autoscalers = touches(&cx.hubs.autoscalers, &all, by_owner);
+    let budgets = touches(&cx.hubs.budgets, &all, by_owner);
     let secrets = touches(&cx.hubs.secrets, &all, by_owner);
     let pods = touches(&cx.hubs.pods, &all, |pod: &Pod| {
         let name = pod.annotations().get(annotations::DATAPLANE)?;
         Some(ObjectRef::new(name).within(pod.metadata.namespace.as_deref()?))
     });
-    stream::select_all([own, deployments, services, secrets, pods])
+    stream::select_all([own, deployments, services, autoscalers, budgets, secrets, pods])
 }
 
 fn touches<K: Watched>(

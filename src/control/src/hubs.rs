@@ -1,7 +1,7 @@
 //! The watch stores of the process: one watch per kind, of what we own only.
 
 use crds::DataPlane;
-use crds::k8s::{Deployment, Pod, Secret, Service};
+use crds::k8s::{Deployment, HorizontalPodAutoscaler, Pod, PodDisruptionBudget, Secret, Service};
 use crds::names::{labels, values};
 use kube::Client;
 use kube::runtime::watcher;
@@ -19,6 +19,10 @@ pub struct Hubs {
     pub deployments: Hub<Deployment>,
     /// Those of a `DataPlane`.
     pub services: Hub<Service>,
+    /// Those of a `DataPlane`.
+    pub autoscalers: Hub<HorizontalPodAutoscaler>,
+    /// Those of a `DataPlane`.
+    pub budgets: Hub<PodDisruptionBudget>,
     /// Certificates of a `DataPlane`.
     pub secrets: Hub<Secret>,
     /// Those of a `DataPlane`; read only, to say why they do not run.
@@ -34,6 +38,8 @@ impl Hubs {
             dataplanes: start(client, watcher::Config::default(), metrics, tasks),
             deployments: start(client, ours.clone(), metrics, tasks),
             services: start(client, ours.clone(), metrics, tasks),
+            autoscalers: start(client, ours.clone(), metrics, tasks),
+            budgets: start(client, ours.clone(), metrics, tasks),
             secrets: start(client, ours.clone(), metrics, tasks),
             pods: start(client, ours, metrics, tasks),
         }
@@ -41,13 +47,15 @@ impl Hubs {
 
     /// Waits until every store holds its first list.
     pub async fn synced(&self) {
-        let Self { dataplanes, deployments, services, secrets, pods } = self;
+        let Self { dataplanes, deployments, services, autoscalers, budgets, secrets, pods } = self;
         tokio::join!(
             dataplanes.synced(),
             deployments.synced(),
             services.synced(),
+            autoscalers.synced(),
+            budgets.synced(),
             secrets.synced(),
-            pods.synced()
+            pods.synced(),
         );
     }
 }

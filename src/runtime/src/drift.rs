@@ -8,8 +8,7 @@ use crds::lists;
 use serde_json::{Map, Value};
 
 /// Fields whose string values are quantities, which the API server stores in canonical form.
-const QUANTITIES: &[&str] =
-    &["limits", "requests", "overhead", "sizeLimit", "averageValue", "value", "divisor", "storage"];
+const QUANTITIES: &[&str] = &["limits", "requests", "overhead", "sizeLimit", "target", "divisor", "storage"];
 
 /// Maps that are replaced as a whole (`mapType=atomic`): another key in them is a difference.
 const ATOMIC: &[&str] = &[

@@ -102,6 +102,26 @@ impl Writer {
         Ok(Arc::new(written))
     }
 
+    /// Applies a part of the specification of a child that is known to be the owner's, and nothing else of it.
+    ///
+    /// # Errors
+    /// See [`Error`]. It is an [`Error::Api`] when the child has changed since it was seen.
+    pub async fn field<K: Written>(&self, live: &K, owner: &Owner, spec: &Value) -> Result<(), Error> {
+        claim::<K>(owner, live.meta())?;
+        let name = live.name_any();
+        let body = json!({
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
+            "metadata": { "name": name, "uid": live.uid(), "resourceVersion": live.resource_version() },
+            "spec": spec,
+        });
+        let (api, params) = (self.api::<K>(&owner.namespace), PatchParams::apply(self.manager).force());
+        let body = Patch::Apply(&body);
+        #[expect(clippy::disallowed_methods, reason = "this is the writer")]
+        let sent = api.patch(&name, &params, &body);
+        self.answered("apply", Target::of::<K>(&name), sent).await.map(drop)
+    }
+
     /// Writes a status by server-side apply and returns the object.
     ///
     /// # Errors
@@ -137,26 +157,19 @@ impl Writer {
         }
     }
 
-    /// Deletes those of `found` that this writer's product made for the owner and whose name is not in `keep`.
-    /// What another operator made for the same owner is not ours to delete.
+    /// Deletes a child that is no longer wanted, if this writer's product made it for the owner. What another
+    /// operator made for the same owner is not ours to delete.
     ///
     /// # Errors
     /// [`Error::Api`] or [`Error::Late`].
-    pub async fn prune<K: Written>(
-        &self,
-        found: &[Arc<K>],
-        owner: &Owner,
-        keep: &[&str],
-    ) -> Result<(), Error> {
-        for object in found {
-            let (name, going) = (object.name_any(), object.meta().deletion_timestamp.is_some());
-            let ours = controller(object.meta()).is_some_and(|found| found.uid == owner.uid)
-                && object.annotations().contains_key(APPLIED);
-            if ours && !going && !keep.contains(&name.as_str()) {
-                self.delete(object.as_ref(), &owner.namespace, &name).await?;
-            }
+    pub async fn remove<K: Written>(&self, hub: &Hub<K>, owner: &Owner, name: &str) -> Result<(), Error> {
+        let Some(object) = hub.get(&ObjectRef::new(name).within(&owner.namespace)) else { return Ok(()) };
+        let meta = object.meta();
+        let theirs = controller(meta).is_none_or(|found| found.uid != owner.uid);
+        if theirs || meta.deletion_timestamp.is_some() || !object.annotations().contains_key(APPLIED) {
+            return Ok(());
         }
-        Ok(())
+        self.delete(object.as_ref(), &owner.namespace, name).await
     }
 
     /// The object as the API server has it, where a watch store may not show it.

@@ -4,6 +4,7 @@
 
 mod children;
 mod refusals;
+mod scaling;
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
@@ -40,6 +41,9 @@ fn main() -> ExitCode {
         refusals::a_wrong_specification_is_named_and_what_runs_goes_on,
         refusals::the_api_server_refuses_what_one_object_can_tell,
         refusals::a_quota_is_named,
+        scaling::an_autoscaler_takes_over_what_runs_and_gives_it_back,
+        scaling::kubectl_scale_and_the_scale_subresource_tell_the_truth,
+        scaling::a_disruption_budget_is_kept_and_removed,
     ];
     world::run(Options { dns: true, ..Options::default() }, scenarios)
 }
@@ -80,8 +84,21 @@ async fn the_sample_becomes_ready_and_answers(s: Scenario) -> Result<()> {
     ensure!(body["namespace"] == "default" && body["path"].is_string(), "{body}");
     let via = answer.headers.get("via").and_then(|via| via.to_str().ok()).unwrap_or_default();
     ensure!(via.contains("kong/3.9"), "it did not come through Kong: {:?}", answer.headers);
+    kong_answers_in_its_pod(&default).await?;
     let missing = http::get(&default.world.cluster, SocketAddr::new(first, 80), "any", "/nowhere").await?;
     ensure!(missing.status == 404 && missing.body.contains("no Route matched"), "{missing:?}");
+    Ok(())
+}
+
+/// Probes and hooks of users call these, in a container without a writable root.
+async fn kong_answers_in_its_pod(s: &Scenario) -> Result<()> {
+    let pod = format!("deployment/{}", names::deployment("declarative-config", names::values::FIRST_TRACK));
+    for (command, words) in [("health", "Kong is healthy at /kong_prefix"), ("version", "3.9")] {
+        let mut kubectl = s.world.cluster.kubectl()?;
+        kubectl.args(["exec", &pod, "--container", "proxy", "--", "kong", command]);
+        let said = install::run(&mut kubectl).await?;
+        ensure!(said.contains(words), "kong {command}: {said}");
+    }
     Ok(())
 }
 

@@ -1,11 +1,11 @@
 //! What cannot be had: told in the status with the remedy, while what runs goes on.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use crds::conditions::{self, reasons, types};
 use crds::k8s::{Deployment, Event, Service};
 use crds::names;
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, ListParams, PostParams};
+use kube::api::{Api, DeleteParams, PostParams};
 use serde_json::json;
 use tests::wait;
 use tests::world::{SOON, Scenario};
@@ -25,11 +25,8 @@ pub async fn an_image_that_cannot_be_pulled_shows_and_heals(s: Scenario) -> Resu
         told.message
     );
     let events: Api<Event> = s.api();
-    let published = events.list(&ListParams::default()).await?.items;
-    let ours = published.iter().find(|event| event.reason.as_deref() == Some(reasons::IMAGE_PULL_FAILED));
-    let ours = ours.with_context(|| {
-        format!("no event among {:?}", published.iter().map(|e| e.reason.clone()).collect::<Vec<_>>())
-    })?;
+    let about = |event: &Event| event.reason.as_deref() == Some(reasons::IMAGE_PULL_FAILED);
+    let ours = wait::any(&events, SOON, about).await?;
     ensure!(ours.type_.as_deref() == Some("Warning"), "{ours:?}");
     patch(&s, "nope", image("docker.io/library/kong:3.9")).await?;
     let healed = s.ready("nope").await?;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crds::dataplane::ServiceType;
 use crds::defaults;
-use crds::k8s::{ByteString, Deployment, Secret, Service};
-use crds::names::{self, labels, values};
+use crds::k8s::{ByteString, Deployment, HorizontalPodAutoscaler, PodDisruptionBudget, Secret, Service};
+use crds::names::{self, annotations, labels, values};
 use crds::wanted::Wanted;
 use serde_json::{Map, Value, json};
 
@@ -21,11 +21,13 @@ pub fn deployment(identity: &Identity<'_>, template: &Value) -> Wanted<Deploymen
     });
     // Without a number of ours the field belongs to an autoscaler, or to Kubernetes' default of one.
     let replicas = identity.spec.deployment.as_ref().and_then(|deployment| deployment.replicas);
+    let mut notes = BTreeMap::new();
     if let (Some(replicas), Some(spec)) = (replicas, spec.as_object_mut()) {
         spec.insert("replicas".into(), json!(replicas));
+        notes.insert(annotations::REPLICAS.to_owned(), replicas.to_string());
     }
     let extra = [(labels::DEPLOYMENT_STATE, values::LIVE), (labels::TRACK, identity.track)];
-    let metadata = metadata(identity, &extra, &BTreeMap::new());
+    let metadata = metadata(identity, &extra, &notes);
     Wanted::new(names::deployment(identity.name, identity.track), metadata, fields([("spec", spec)]))
 }
 
@@ -64,6 +66,48 @@ pub fn admin(identity: &Identity<'_>) -> Wanted<Service> {
     let extra = [(labels::SERVICE_TYPE, values::ADMIN), (labels::SERVICE_STATE, values::LIVE)];
     let metadata = metadata(identity, &extra, &BTreeMap::new());
     Wanted::new(names::admin_service(identity.name), metadata, fields([("spec", spec)]))
+}
+
+/// The autoscaler of the track that serves, where one is asked for. It scales the Deployment: the resource's
+/// own number of replicas stays the user's.
+pub fn autoscaler(identity: &Identity<'_>) -> Option<Wanted<HorizontalPodAutoscaler>> {
+    let scaling = identity.horizontal()?;
+    let mut spec = json!({
+        "maxReplicas": scaling.max_replicas,
+        "scaleTargetRef": {
+            "apiVersion": crds::k8s::api_version::<Deployment>(),
+            "kind": crds::k8s::kind::<Deployment>(),
+            "name": names::deployment(identity.name, identity.track),
+        },
+    });
+    if let Some(spec) = spec.as_object_mut() {
+        let optional = [
+            ("minReplicas", json!(scaling.min_replicas)),
+            ("metrics", json!(scaling.metrics)),
+            ("behavior", json!(scaling.behavior)),
+        ];
+        spec.extend(
+            optional
+                .into_iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(name, value)| (name.into(), value)),
+        );
+    }
+    let metadata = metadata(identity, &[(labels::TRACK, identity.track)], &BTreeMap::new());
+    Some(Wanted::new(names::autoscaler(identity.name), metadata, fields([("spec", spec)])))
+}
+
+/// The budget of disruptions, where one is asked for. It counts the pods of all tracks.
+pub fn disruption_budget(identity: &Identity<'_>) -> Option<Wanted<PodDisruptionBudget>> {
+    let resources = identity.spec.resources.as_ref()?;
+    let mut spec = json!(resources.pod_disruption_budget.as_ref()?.spec);
+    if let Some(spec) = spec.as_object_mut() {
+        let mut all = identity.selector();
+        all.remove(labels::TRACK);
+        spec.insert("selector".into(), json!({ "matchLabels": all }));
+    }
+    let metadata = metadata(identity, &[], &BTreeMap::new());
+    Some(Wanted::new(names::disruption_budget(identity.name), metadata, fields([("spec", spec)])))
 }
 
 /// The Secret with the certificate of the admin API.

@@ -15,14 +15,14 @@ use std::collections::BTreeMap;
 
 use crds::DataPlane;
 use crds::DataPlaneSpec;
-use crds::dataplane::IngressService;
-use crds::k8s::{Deployment, OwnerReference, Secret, Service};
+use crds::dataplane::{HorizontalScaling, IngressService};
+use crds::k8s::{Deployment, HorizontalPodAutoscaler, OwnerReference, PodDisruptionBudget, Secret, Service};
 use crds::names::{self, labels, values};
 use crds::wanted::Wanted;
 
 use crate::invalid::{Invalid, Problem};
 
-pub use status::{Seen, failed, status};
+pub use status::{Seen, failed, is_rolled_out, status};
 
 /// What the operator was told about every `DataPlane`.
 #[derive(Debug, Clone)]
@@ -57,8 +57,12 @@ pub struct Objects {
     pub admin: Wanted<Service>,
     /// The Service that takes the traffic.
     pub ingress: Wanted<Service>,
+    /// What evictions leave running, where a budget is asked for.
+    pub disruption_budget: Option<Wanted<PodDisruptionBudget>>,
     /// The pods.
     pub deployment: Wanted<Deployment>,
+    /// What decides on their number, where the user leaves it to that.
+    pub autoscaler: Option<Wanted<HorizontalPodAutoscaler>>,
 }
 
 /// Who the children belong to.
@@ -85,9 +89,8 @@ impl Identity<'_> {
         self.ingress.name.clone().unwrap_or_else(|| names::ingress_service(self.name))
     }
 
-    fn may_have_several(&self) -> bool {
-        let deployment = self.spec.deployment.as_ref();
-        deployment.is_some_and(|d| d.scaling.is_some() || d.replicas.is_some_and(|replicas| replicas > 1))
+    fn horizontal(&self) -> Option<&HorizontalScaling> {
+        self.spec.deployment.as_ref()?.scaling.as_ref()?.horizontal.as_ref()
     }
 }
 
@@ -123,7 +126,9 @@ pub fn objects(
         certificate: children::certificate(&identity, certificate),
         admin: children::admin(&identity),
         ingress: children::ingress(&identity, &ports),
+        disruption_budget: children::disruption_budget(&identity),
         deployment: children::deployment(&identity, &template),
+        autoscaler: children::autoscaler(&identity),
     })
 }
 

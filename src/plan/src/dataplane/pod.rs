@@ -26,7 +26,7 @@ const GRACE_SECONDS: u64 = 80;
 /// Our template, to which the user's is added.
 pub fn ours(settings: &Settings, identity: &Identity<'_>, ports: &[Mapped], certificate: &str) -> Value {
     let certificate_secret = names::admin_certificate(identity.name);
-    let mut spec = json!({
+    let spec = json!({
         "automountServiceAccountToken": false,
         "containers": [container(settings, ports)],
         // Variables named after Services would be taken for Kong's own where a Service is called kong.
@@ -38,17 +38,13 @@ pub fn ours(settings: &Settings, identity: &Identity<'_>, ports: &[Mapped], cert
             "seccompProfile": { "type": "RuntimeDefault" },
         },
         "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "topologySpreadConstraints": [spread(identity)],
         "volumes": [
             { "name": CERTIFICATE_VOLUME, "secret": { "secretName": certificate_secret } },
             { "name": "kong-prefix", "emptyDir": {} },
             { "name": "tmp", "emptyDir": {} },
         ],
     });
-    if identity.may_have_several()
-        && let Some(spec) = spec.as_object_mut()
-    {
-        spec.insert("topologySpreadConstraints".into(), json!([spread(identity)]));
-    }
     let metadata = json!({
         "annotations": {
             annotations::CERTIFICATE_HASH: certificate,
@@ -101,7 +97,8 @@ fn probe(path: &str, delay: u32, period: u32, failures: u32) -> Value {
     })
 }
 
-/// Over nodes where there are several; a preference, so that one node is enough.
+/// Over nodes where there are several; a preference, so that one node is enough. It is there for a single
+/// replica too: a template that changed with their number would roll all pods for one more.
 fn spread(identity: &Identity<'_>) -> Value {
     json!({
         "labelSelector": { "matchLabels": identity.selector() },

@@ -92,29 +92,36 @@ fn ready(seen: &Seen<'_>, trouble: Option<&Trouble>) -> Update {
     update(types::READY, Status::False, reasons::WAITING_TO_BECOME_READY, message)
 }
 
-/// Whether all pods are of the last revision.
+/// Whether all pods are of the last revision and available, and no others are left.
+pub fn is_rolled_out(deployment: &Deployment) -> bool {
+    let (wanted, updated) = (wanted(deployment), updated(deployment));
+    let deployed = deployment.status.clone().unwrap_or_default();
+    let others = deployed.replicas.unwrap_or(0) > updated;
+    is_observed(deployment)
+        && updated >= wanted
+        && !others
+        && deployed.available_replicas.unwrap_or(0) >= wanted
+}
+
+/// Numbers from before the last change prove nothing.
+fn is_observed(deployment: &Deployment) -> bool {
+    deployment.status.as_ref().and_then(|status| status.observed_generation) >= deployment.metadata.generation
+}
+
+fn updated(deployment: &Deployment) -> i32 {
+    let status = deployment.status.as_ref().filter(|_| is_observed(deployment));
+    status.and_then(|status| status.updated_replicas).unwrap_or(0)
+}
+
 fn rolled_out(seen: &Seen<'_>, trouble: Option<Trouble>) -> Update {
-    let wanted = wanted(seen.deployment);
-    let deployed = seen.deployment.status.clone().unwrap_or_default();
-    let observed = deployed.observed_generation >= seen.deployment.metadata.generation;
-    let updated = if observed { deployed.updated_replicas.unwrap_or(0) } else { 0 };
-    let all = updated >= wanted
-        && deployed.replicas.unwrap_or(0) <= updated
-        && deployed.available_replicas.unwrap_or(0) >= wanted;
+    let (wanted, updated) = (wanted(seen.deployment), updated(seen.deployment));
+    let message = format!("{updated} of {wanted} replicas are up to date");
+    if is_rolled_out(seen.deployment) {
+        return update(types::ROLLED_OUT, Status::True, reasons::ROLLED_OUT, message);
+    }
     match trouble {
-        _ if observed && all => update(
-            types::ROLLED_OUT,
-            Status::True,
-            reasons::ROLLED_OUT,
-            format!("{wanted} of {wanted} replicas are up to date"),
-        ),
         Some(Trouble { reason, message }) => update(types::ROLLED_OUT, Status::False, reason, message),
-        None => update(
-            types::ROLLED_OUT,
-            Status::False,
-            reasons::PROGRESSING,
-            format!("{updated} of {wanted} replicas are up to date"),
-        ),
+        None => update(types::ROLLED_OUT, Status::False, reasons::PROGRESSING, message),
     }
 }
 

@@ -45,7 +45,9 @@ fn pod_spec(spec: Value) -> Value {
 
 #[test]
 fn an_empty_specification_gives_everything() {
-    let Objects { certificate, admin, ingress, deployment } = planned(json!({}));
+    let Objects { certificate, admin, ingress, disruption_budget, deployment, autoscaler } =
+        planned(json!({}));
+    assert!(disruption_budget.is_none() && autoscaler.is_none(), "these are asked for");
     insta::assert_json_snapshot!("certificate", certificate.body());
     insta::assert_json_snapshot!("admin", admin.body());
     insta::assert_json_snapshot!("ingress", ingress.body());
@@ -86,10 +88,24 @@ fn replicas_are_ours_only_when_they_are_given() {
     assert_eq!(planned(json!({})).deployment.body()["spec"].get("replicas"), None);
     let two = planned(json!({"deployment": {"replicas": 2}}));
     assert_eq!(two.deployment.body()["spec"]["replicas"], 2);
+    let template = |objects: &Objects| objects.deployment.body()["spec"]["template"].clone();
+    assert_eq!(template(&two), template(&planned(json!({}))), "another number of pods does not roll them");
     let spread = &two.deployment.body()["spec"]["template"]["spec"]["topologySpreadConstraints"][0];
     assert_eq!(spread["whenUnsatisfiable"], "ScheduleAnyway");
     let scaled = planned(json!({"deployment": {"scaling": {"horizontal": {"maxReplicas": 3}}}}));
     assert_eq!(scaled.deployment.body()["spec"].get("replicas"), None);
+}
+
+#[test]
+fn an_autoscaler_and_a_budget_are_made_as_asked_for() {
+    let metric = json!({"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}});
+    let behavior = json!({"scaleDown": {"stabilizationWindowSeconds": 60}});
+    let objects = planned(json!({
+        "deployment": {"scaling": {"horizontal": {"minReplicas": 2, "maxReplicas": 5, "metrics": [metric], "behavior": behavior}}},
+        "resources": {"podDisruptionBudget": {"spec": {"maxUnavailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow"}}},
+    }));
+    insta::assert_json_snapshot!("autoscaler", objects.autoscaler.unwrap().body());
+    insta::assert_json_snapshot!("disruption_budget", objects.disruption_budget.unwrap().body());
 }
 
 #[test]
