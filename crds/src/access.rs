@@ -105,6 +105,13 @@ pub const GRANTS: &[Grant] = &[
         verbs: &["create"],
         why: "tells users what happened",
     },
+    Grant {
+        scope: Scope::Own,
+        group: "coordination.k8s.io",
+        resource: "leases",
+        verbs: &["create", "get", "update"],
+        why: "one replica reconciles at a time",
+    },
 ];
 
 #[cfg(test)]

@@ -12,14 +12,14 @@ use crds::names::NAMESPACE;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use kube::api::{Api, PostParams};
 use kube::config::{AuthInfo, Kubeconfig};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
 use crate::{http, install};
 
 /// Name of the operator's service account in `manifests/rbac`.
 const ACCOUNT: &str = "silverback";
-const HEALTH: u16 = 8081;
-const METRICS: u16 = 8080;
 /// The counter of reconciles that found nothing to do.
 const SETTLED: &str = "silverback_reconciles_total{kind=\"DataPlane\",result=\"settled\"} ";
 const READY: Duration = Duration::from_secs(30);
@@ -31,7 +31,20 @@ const TOKEN_LIFE: i64 = 86_400;
 pub struct Operator {
     child: Child,
     log: PathBuf,
+    ports: Ports,
 }
+
+/// Where an operator listens in the box.
+#[derive(Clone, Copy)]
+struct Ports {
+    health: u16,
+    metrics: u16,
+}
+
+/// Those of its defaults.
+const OWN: Ports = Ports { health: 8081, metrics: 8080 };
+/// Those of a second one in the same box.
+const BESIDE: Ports = Ports { health: 8181, metrics: 8180 };
 
 impl Operator {
     /// Applies definitions and roles, then starts the operator and waits until it is ready.
@@ -48,13 +61,27 @@ impl Operator {
     /// # Errors
     /// When it does not become ready; the error has its last words.
     pub async fn start(cluster: &Cluster, program: &Path, folder: &Path) -> Result<Self> {
+        Self::start_at(OWN, cluster, program, folder).await
+    }
+
+    /// Starts a second operator beside the first one, and waits until it is ready to stand by.
+    ///
+    /// # Errors
+    /// When it does not become ready; the error has its last words.
+    pub async fn start_beside(cluster: &Cluster, program: &Path, folder: &Path) -> Result<Self> {
+        Self::start_at(BESIDE, cluster, program, folder).await
+    }
+
+    async fn start_at(ports: Ports, cluster: &Cluster, program: &Path, folder: &Path) -> Result<Self> {
         let kubeconfig = folder.join("operator.kubeconfig");
         let identity = identity(cluster).await.context("no token for the operator")?;
         std::fs::write(&kubeconfig, serde_json::to_vec(&identity)?)?;
         let log = folder.join("operator.log");
         let mut command = cluster.command(program)?;
         command.args(["run", "--log-format=text"]).env("KUBECONFIG", &kubeconfig);
-        let mut operator = Self { child: spawn(command, &log)?, log };
+        command.arg(format!("--health-probe-bind-address=[::]:{}", ports.health));
+        command.arg(format!("--metrics-bind-address=[::]:{}", ports.metrics));
+        let mut operator = Self { child: spawn(command, &log)?, log, ports };
         operator.ready(cluster).await?;
         Ok(operator)
     }
@@ -74,7 +101,7 @@ impl Operator {
             "--health-probe-bind-address=127.0.0.1:0",
             "--metrics-bind-address=127.0.0.1:0",
         ]);
-        Ok(Self { child: spawn(command, &log)?, log })
+        Ok(Self { child: spawn(command, &log)?, log, ports: OWN })
     }
 
     /// Waits until `/readyz` says ok.
@@ -86,7 +113,7 @@ impl Operator {
                 if let Some(status) = self.child.try_wait()? {
                     bail!("the operator ended ({status})");
                 }
-                let answer = http::get(cluster, local(HEALTH), "localhost", "/readyz").await;
+                let answer = http::get(cluster, local(self.ports.health), "localhost", "/readyz").await;
                 if answer.is_ok_and(|answer| answer.status.is_success()) {
                     return Ok(());
                 }
@@ -103,7 +130,7 @@ impl Operator {
     /// # Errors
     /// When it does not answer.
     pub async fn metrics(&self, cluster: &Cluster) -> Result<String> {
-        Ok(http::get(cluster, local(METRICS), "localhost", "/metrics").await?.body)
+        Ok(http::get(cluster, local(self.ports.metrics), "localhost", "/metrics").await?.body)
     }
 
     /// Waits until it has found `count` settled `DataPlane`s since it started, and returns its metrics.
@@ -136,6 +163,47 @@ impl Operator {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = log.lines().rev().take(20).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    /// Stops the process where it is, as a machine that hangs would.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn pause(&self) -> Result<()> {
+        Ok(kill(self.process()?, Signal::SIGSTOP)?)
+    }
+
+    /// Lets a paused process go on.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn resume(&self) -> Result<()> {
+        Ok(kill(self.process()?, Signal::SIGCONT)?)
+    }
+
+    /// Asks it to stop, as a kubelet would.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn terminate(&self) -> Result<()> {
+        Ok(kill(self.process()?, Signal::SIGTERM)?)
+    }
+
+    /// Waits until it has ended, and returns its log.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub async fn ended(mut self) -> Result<String> {
+        tokio::time::timeout(READY, self.child.wait()).await.context("the operator does not end")??;
+        Ok(std::fs::read_to_string(&self.log)?)
+    }
+
+    /// The operator itself: what was started is the program that enters the box with it.
+    fn process(&self) -> Result<Pid> {
+        let entrance = self.child.id().context("the operator has ended")?;
+        let children = std::fs::read_to_string(format!("/proc/{entrance}/task/{entrance}/children"))?;
+        let process = children.split_whitespace().next().context("the operator has not begun")?;
+        Ok(Pid::from_raw(process.parse()?))
     }
 
     /// Ends it at once, as a crash would.

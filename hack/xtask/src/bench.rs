@@ -104,7 +104,7 @@ async fn measure(cluster: &Cluster, folder: &std::path::Path, arguments: &Argume
     let took = began.elapsed();
     let news = audit::since(&before, &audit::requests(cluster)?);
     rows.push((
-        format!("restart with {count} settled, until each was looked at"),
+        format!("killed and started with {count} settled, until its lease ran out and each was looked at"),
         format!("{:.0} ms", took.as_secs_f64() * 1000.0),
     ));
     rows.push(("writes after a restart".into(), audit::writes(&news).to_string()));

@@ -15,6 +15,7 @@ use plan::dataplane::Settings;
 use runtime::Writer;
 use runtime::drive::Kit;
 use runtime::events::Events;
+use runtime::lease::Claim;
 use runtime::metrics::Metrics;
 
 pub use hubs::Hubs;
@@ -33,8 +34,8 @@ pub struct Context {
 }
 
 /// The loop's part of a context.
-pub fn kit(client: &Client, metrics: &Metrics) -> Kit {
-    let writer = Writer::new(client.clone(), metrics.clone());
+pub fn kit(client: &Client, metrics: &Metrics, claim: Claim) -> Kit {
+    let writer = Writer::new(client.clone(), metrics.clone(), claim);
     Kit { events: Events::new(writer.clone(), CONTROLLER), writer, metrics: metrics.clone() }
 }
 

@@ -36,6 +36,10 @@ pub struct Run {
     )]
     pub cluster_ca_secret: String,
 
+    /// Do not wait for the lease: only for a process that is sure to be alone.
+    #[arg(long, env = "SILVERBACK_NO_LEADER_ELECTION")]
+    pub no_leader_election: bool,
+
     /// Image of Kong where a DataPlane names none.
     #[arg(long, env = "SILVERBACK_DATA_PLANE_IMAGE", default_value = crds::defaults::IMAGE, value_name = "IMAGE")]
     pub data_plane_image: String,

@@ -1,7 +1,7 @@
 //! `silverback run`: everything is brought up in order and taken down in order.
 //!
-//! TLS provider → logs → client → listeners → authority → watch stores → ready → reconcilers; on SIGTERM not
-//! ready → reconcilers finish → end.
+//! TLS provider → logs → client → listeners → authority → watch stores → ready → lease → reconcilers; on SIGTERM
+//! not ready → reconcilers finish → lease released → end. Losing the lease ends the process.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use control::{Context, Hubs, authority, kit};
 use kube::Client;
 use plan::dataplane::Settings;
 use runtime::health::{self, Readiness};
+use runtime::lease::{Candidate, Claim};
 use runtime::metrics::Metrics;
 use runtime::{client, drive, shutdown};
 use tokio::task::JoinSet;
@@ -18,6 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::Run;
 use crate::logs;
+
+/// Name of the lease.
+const LEASE: &str = "silverback-leader";
 
 type Failed = Box<dyn Error + Send + Sync>;
 
@@ -79,33 +83,46 @@ impl Process {
 
     async fn reconcile(&self) -> Result<(), Failed> {
         let mut watches = JoinSet::new();
+        let mut candidate = Candidate::new(self.client.clone(), &self.run.namespace, LEASE, holder());
+        let alone = self.run.no_leader_election;
+        let claim = if alone { Claim::forever() } else { candidate.claim() };
+        let start = async {
+            let cx = self.prepare(&mut watches, claim).await?;
+            if !alone {
+                candidate.acquire().await;
+            }
+            Ok::<_, Failed>(cx)
+        };
         let cx = tokio::select! {
-            prepared = self.prepare(&mut watches) => prepared?,
+            prepared = start => prepared?,
             () = self.stop.cancelled() => return Ok(()),
         };
         tokio::select! {
             () = self.drive(cx) => {}
             () = self.unready() => {}
+            lost = candidate.hold(), if !alone => return Err(lost.into()),
             // A watch never ends by itself: a panic in one must not leave a process that sees nothing.
             ended = watches.join_next() => return Err(format!("a watch ended: {ended:?}").into()),
         }
+        candidate.release().await;
         tracing::info!("silverback has stopped");
         Ok(())
     }
 
-    /// Everything up to the point from which it is ready.
-    async fn prepare(&self, watches: &mut JoinSet<()>) -> Result<Context, Failed> {
-        let kit = kit(&self.client, &self.metrics);
+    /// Everything up to the point from which it is ready. The authority is made by whoever comes first.
+    async fn prepare(&self, watches: &mut JoinSet<()>, claim: Claim) -> Result<Context, Failed> {
         let secret = &self.run.cluster_ca_secret;
-        let authority = authority::ensure(&self.client, &kit.writer, &self.run.namespace, secret).await?;
+        let first = kit(&self.client, &self.metrics, Claim::forever()).writer;
+        let authority = authority::ensure(&self.client, &first, &self.run.namespace, secret).await?;
         let hubs = Hubs::start(&self.client, &self.metrics, watches);
         tokio::select! {
             () = hubs.synced() => {}
             ended = watches.join_next() => return Err(format!("a watch ended: {ended:?}").into()),
         }
         self.readiness.set(true);
-        tracing::info!("watch stores are warm, reconciling");
+        tracing::info!("watch stores are warm");
         let settings = Arc::new(Settings { image: self.run.data_plane_image.clone() });
+        let kit = kit(&self.client, &self.metrics, claim);
         Ok(Context { settings, authority: Arc::new(authority), hubs, kit })
     }
 
@@ -121,4 +138,13 @@ impl Process {
         let (calls, kit) = (triggers(&cx), cx.kit.clone());
         drive::drive(DataPlanes(cx), hub, calls, kit, self.stop.clone()).await;
     }
+}
+
+/// Another one for each replica, and the same one for a container that was restarted in its pod: there
+/// process numbers repeat, and the one before is surely gone.
+fn holder() -> String {
+    let host = std::env::var("POD_NAME")
+        .or_else(|_| std::env::var("HOSTNAME"))
+        .unwrap_or_else(|_| "silverback".into());
+    format!("{host}-{}", std::process::id())
 }

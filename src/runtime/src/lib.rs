@@ -11,6 +11,7 @@ pub mod events;
 pub mod failure;
 pub mod health;
 pub mod hub;
+pub mod lease;
 pub mod metrics;
 mod process;
 pub mod shutdown;

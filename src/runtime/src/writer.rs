@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 
 use crate::drift;
 use crate::hub::{Hub, Watched};
+use crate::lease::Claim;
 use crate::metrics::Metrics;
 
 pub use error::{Cause, Error, Target};
@@ -56,13 +57,15 @@ pub struct Writer {
     client: Client,
     metrics: Metrics,
     manager: &'static str,
+    claim: Claim,
     kept: Arc<Mutex<Kept>>,
 }
 
 impl Writer {
-    /// A writer over `client` that counts in `metrics`, as the field manager of a `DataPlane`'s children.
-    pub fn new(client: Client, metrics: Metrics) -> Self {
-        Self { client, metrics, manager: managers::DATAPLANE, kept: Arc::default() }
+    /// A writer over `client` that counts in `metrics`, as the field manager of a `DataPlane`'s children. It
+    /// writes only while `claim` is current.
+    pub fn new(client: Client, metrics: Metrics, claim: Claim) -> Self {
+        Self { client, metrics, manager: managers::DATAPLANE, claim, kept: Arc::default() }
     }
 
     /// The same writer as another field manager.
@@ -82,6 +85,7 @@ impl Writer {
         owner: &Owner,
         want: &Wanted<K>,
     ) -> Result<Arc<K>, Error> {
+        self.allowed(|| Target::of::<K>(want.name()))?;
         let key = ObjectRef::<K>::new(want.name()).within(&owner.namespace);
         let digest = want.digest();
         let uid = match hub.get(&key) {
@@ -226,17 +230,22 @@ impl Writer {
         self.answered("apply", Target::of::<K>(want.name()), sent).await
     }
 
-    /// Waits for an answer, but not for ever, and counts it.
+    /// Sends what nothing was done for yet, if we may; waits for an answer, but not for ever, and counts it.
     async fn answered<T>(
         &self,
         verb: &'static str,
         target: Target,
         sent: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, Error> {
+        self.allowed(|| target.clone())?;
         let kind = target.kind.clone();
         let answer = bounded(verb, target, sent).await;
         self.metrics.wrote(&kind, verb, answer.is_ok());
         answer
+    }
+
+    fn allowed(&self, target: impl Fn() -> Target) -> Result<(), Error> {
+        if self.claim.is_current() { Ok(()) } else { Err(Error::Fenced(target())) }
     }
 
     /// Remembers what an admission webhook or a gate made of an apply: sending it again would change nothing,

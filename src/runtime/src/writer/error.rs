@@ -44,6 +44,9 @@ pub enum Error {
     /// The object, or what it belongs to, is being deleted; it is made anew when it is gone.
     #[error("{0} is being deleted")]
     Terminating(Target),
+    /// Another replica may be writing: this one has lost its lease, or is about to.
+    #[error("{0} is not written: this replica does not hold the lease")]
+    Fenced(Target),
     /// The API server says no, and why.
     #[error("{target}: {message}. {}", .cause.remedy())]
     Refused {
@@ -108,7 +111,7 @@ impl Error {
         match self {
             // What has to change is no object of ours, so no watch tells of it.
             Self::Taken { .. } | Self::Refused { .. } => Impact::Waiting,
-            Self::Terminating(_) => Impact::Passing,
+            Self::Terminating(_) | Self::Fenced(_) => Impact::Passing,
             Self::Api { .. } | Self::Late { .. } => Impact::Transient,
         }
     }
@@ -117,7 +120,7 @@ impl Error {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Taken { .. } => reasons::NAME_TAKEN,
-            Self::Terminating(_) => reasons::WAITING_TO_BECOME_READY,
+            Self::Terminating(_) | Self::Fenced(_) => reasons::WAITING_TO_BECOME_READY,
             Self::Refused { cause, .. } => match cause {
                 Cause::Quota => reasons::QUOTA_EXCEEDED,
                 Cause::Port => reasons::PORT_CONFLICT,
