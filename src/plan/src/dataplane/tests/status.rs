@@ -1,0 +1,241 @@
+//! Status and trouble as tables.
+
+use std::sync::Arc;
+
+use crds::DataPlane;
+use crds::conditions::{self, reasons, types};
+use crds::k8s::{Deployment, Pod, Service, Timestamp};
+use serde_json::{Value, json};
+
+use super::dataplane;
+use crate::dataplane::{Seen, failed, status};
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+fn deployment(spec: Value, status: Value) -> Deployment {
+    let generation = json!({"generation": 2});
+    serde_json::from_value(json!({"metadata": generation, "spec": spec, "status": status})).unwrap()
+}
+
+fn service(kind: &str, ingress: Value) -> Service {
+    let object = json!({
+        "metadata": {"name": "dataplane-ingress-edge"},
+        "spec": {"type": kind, "clusterIPs": ["10.96.0.5"]},
+        "status": {"loadBalancer": {"ingress": ingress}},
+    });
+    serde_json::from_value(object).unwrap()
+}
+
+fn pod(status: Value) -> Arc<Pod> {
+    Arc::new(serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "team", "labels": {"app": "edge"}}, "status": status})).unwrap())
+}
+
+fn waiting(reason: &str, message: &str) -> Arc<Pod> {
+    let state = json!({"waiting": {"reason": reason, "message": message}});
+    pod(
+        json!({"containerStatuses": [{"name": "proxy", "image": "kong:nope", "imageID": "", "ready": false, "restartCount": 0, "state": state}]}),
+    )
+}
+
+fn seen(deployment: &Deployment, service: &Service, pods: &[Arc<Pod>]) -> crds::dataplane::DataPlaneStatus {
+    status(&dataplane(json!({})), &Seen { deployment, ingress: service, pods, now: now() })
+}
+
+fn condition<'a>(status: &'a crds::dataplane::DataPlaneStatus, type_: &str) -> (&'a str, &'a str, &'a str) {
+    let found = conditions::get(status.conditions.as_deref().unwrap(), type_).unwrap();
+    (&found.status, &found.reason, &found.message)
+}
+
+fn serving() -> Deployment {
+    deployment(
+        json!({"replicas": 2}),
+        json!({"observedGeneration": 2, "replicas": 2, "readyReplicas": 2, "updatedReplicas": 2, "availableReplicas": 2}),
+    )
+}
+
+#[test]
+fn a_serving_dataplane_is_ready_and_tells_where() {
+    let service = service(
+        "LoadBalancer",
+        json!([{"ip": "203.0.113.9"}, {"ip": "10.1.2.3"}, {"hostname": "lb.example"}]),
+    );
+    let status = seen(&serving(), &service, &[]);
+    assert_eq!(condition(&status, types::READY), ("True", reasons::READY, "2 of 2 replicas serve"));
+    assert_eq!(condition(&status, types::ROLLED_OUT).0, "True");
+    assert_eq!(condition(&status, types::ADDRESS_ASSIGNED).0, "True");
+    let told: Vec<_> = status.addresses.iter().flatten().map(|a| a.value.as_str()).collect();
+    assert_eq!(told, ["203.0.113.9", "lb.example", "10.1.2.3", "10.96.0.5"]);
+    let selector =
+        "app=edge,gateway-operator.konghq.com/managed-by=dataplane,gateway-operator.konghq.com/track=1";
+    assert_eq!(status.selector.as_deref(), Some(selector));
+    assert_eq!(
+        (status.replicas, status.ready_replicas, status.observed_generation),
+        (Some(2), Some(2), Some(3))
+    );
+}
+
+#[test]
+fn a_missing_load_balancer_is_a_condition_of_its_own() {
+    let status = seen(&serving(), &service("LoadBalancer", json!([])), &[]);
+    assert_eq!(condition(&status, types::READY).0, "True");
+    let (state, reason, message) = condition(&status, types::ADDRESS_ASSIGNED);
+    assert_eq!((state, reason), ("False", reasons::ADDRESS_PENDING));
+    assert!(message.contains("load balancer controller"), "{message}");
+    assert_eq!(
+        condition(&seen(&serving(), &service("ClusterIP", json!([])), &[]), types::ADDRESS_ASSIGNED).0,
+        "True"
+    );
+}
+
+#[test]
+fn a_roll_does_not_touch_ready_while_old_pods_serve() {
+    let rolling = json!({"observedGeneration": 2, "replicas": 3, "readyReplicas": 2, "updatedReplicas": 1, "availableReplicas": 2});
+    let rolling = deployment(json!({"replicas": 2}), rolling);
+    let service = service("ClusterIP", json!([]));
+    let status = seen(&rolling, &service, &[]);
+    assert_eq!(condition(&status, types::READY).0, "True");
+    assert_eq!(
+        condition(&status, types::ROLLED_OUT),
+        ("False", reasons::PROGRESSING, "1 of 2 replicas are up to date")
+    );
+    let status =
+        seen(&rolling, &service, &[waiting("ErrImagePull", "rpc error: code = NotFound desc = not found")]);
+    assert_eq!(condition(&status, types::READY).0, "True");
+    assert_eq!(condition(&status, types::ROLLED_OUT).1, reasons::IMAGE_PULL_FAILED);
+}
+
+#[test]
+fn numbers_from_before_the_last_change_prove_nothing() {
+    let old = deployment(
+        json!({"replicas": 2}),
+        json!({"observedGeneration": 1, "replicas": 2, "readyReplicas": 2, "updatedReplicas": 2, "availableReplicas": 2}),
+    );
+    assert_eq!(condition(&seen(&old, &service("ClusterIP", json!([])), &[]), types::ROLLED_OUT).0, "False");
+}
+
+#[test]
+fn no_replicas_serve_nothing() {
+    let none = deployment(json!({"replicas": 0}), json!({"observedGeneration": 2}));
+    assert_eq!(
+        condition(&seen(&none, &service("ClusterIP", json!([])), &[]), types::READY).1,
+        reasons::SCALED_TO_ZERO
+    );
+}
+
+#[test]
+fn the_reason_for_waiting_is_named_with_the_remedy() {
+    let starting = deployment(json!({"replicas": 1}), json!({"observedGeneration": 2, "replicas": 1}));
+    let crash = |state: Value| {
+        let last = json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}});
+        pod(
+            json!({"containerStatuses": [{"name": "proxy", "image": "i", "imageID": "", "ready": false, "restartCount": 2, "state": state, "lastState": last}]}),
+        )
+    };
+    let start_error = json!({"terminated": {"exitCode": 128, "reason": "StartError", "message": "exec: \"nope\": not found"}});
+    let never_started = pod(
+        json!({"containerStatuses": [{"name": "proxy", "image": "i", "imageID": "", "ready": false, "restartCount": 2,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": start_error}]}),
+    );
+    let unschedulable = pod(
+        json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available: 1 Insufficient cpu."}]}),
+    );
+    let evicted = pod(
+        json!({"phase": "Failed", "conditions": [{"type": "PodScheduled", "status": "False", "message": "x"}]}),
+    );
+    let pulled =
+        waiting("ErrImagePull", "failed to pull and unpack image \"docker.io/library/kong:nope\": not found");
+    let backed_off = waiting(
+        "ImagePullBackOff",
+        "Back-off pulling image \"kong:nope\": ErrImagePull: failed to pull and unpack image \"docker.io/library/kong:nope\": not found",
+    );
+    for (pod, reason, words) in [
+        (pulled, reasons::IMAGE_PULL_FAILED, "imagePullSecrets"),
+        (backed_off, reasons::IMAGE_PULL_FAILED, "\"docker.io/library/kong:nope\": not found. Correct"),
+        (
+            waiting("CreateContainerConfigError", "secret \"x\" not found"),
+            reasons::REFERENCED_RESOURCES_NOT_AVAILABLE,
+            "secret \"x\" not found",
+        ),
+        (waiting("RunContainerError", "exec: \"nope\""), reasons::CONTAINER_START_FAILED, "nope"),
+        (
+            crash(json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}})),
+            reasons::CRASH_LOOP,
+            "exit code 137, out of memory",
+        ),
+        (
+            crash(json!({"running": {}})),
+            reasons::CRASH_LOOP,
+            "kubectl logs -n team -l app=edge -c proxy --previous",
+        ),
+        (never_started, reasons::CONTAINER_START_FAILED, "\"nope\": not found"),
+        (unschedulable, reasons::UNSCHEDULABLE, "Insufficient cpu"),
+        (pod(json!({})), reasons::WAITING_TO_BECOME_READY, "0 of 1 replicas"),
+        (evicted, reasons::WAITING_TO_BECOME_READY, "0 of 1 replicas"),
+    ] {
+        let status = seen(&starting, &service("ClusterIP", json!([])), &[pod]);
+        let (state, told, message) = condition(&status, types::READY);
+        assert_eq!((state, told), ("False", reason), "{message}");
+        assert!(message.contains(words), "{message}");
+    }
+}
+
+#[test]
+fn the_two_texts_of_a_failing_pull_give_one_message() {
+    let starting = deployment(json!({"replicas": 1}), json!({"observedGeneration": 2, "replicas": 1}));
+    let told = |reason: &str, message: &str| {
+        let status = seen(&starting, &service("ClusterIP", json!([])), &[waiting(reason, message)]);
+        condition(&status, types::READY).2.to_owned()
+    };
+    let cause = "rpc error: code = NotFound desc = failed to resolve reference: not found";
+    assert_eq!(
+        told("ErrImagePull", cause),
+        told("ImagePullBackOff", &format!("Back-off pulling image \"kong:nope\": ErrImagePull: {cause}"))
+    );
+}
+
+#[test]
+fn pods_that_are_refused_are_told_without_their_made_up_names() {
+    let refused = |message: &str| {
+        let failure = json!([{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}]);
+        deployment(json!({"replicas": 1}), json!({"observedGeneration": 2, "conditions": failure}))
+    };
+    for (message, reason) in [
+        (
+            "pods \"dataplane-edge-1-abcde\" is forbidden: exceeded quota: small, requested: cpu=1",
+            reasons::QUOTA_EXCEEDED,
+        ),
+        (
+            "pods \"dataplane-edge-1-abcde\" is forbidden: violates PodSecurity \"restricted:latest\": hostNetwork",
+            reasons::REFUSED_BY_POLICY,
+        ),
+    ] {
+        let status = seen(&refused(message), &service("ClusterIP", json!([])), &[]);
+        let (_, told, text) = condition(&status, types::READY);
+        assert_eq!(told, reason);
+        assert!(!text.contains("abcde"), "{text}");
+    }
+}
+
+#[test]
+fn a_failure_keeps_what_is_known_of_what_runs() {
+    let mut object = dataplane(json!({}));
+    object.status = Some(seen(&serving(), &service("ClusterIP", json!([])), &[]));
+    let failed = failed(&object, reasons::VALIDATION_FAILED, "spec.x: wrong".into(), now());
+    assert_eq!(condition(&failed, types::READY), ("False", reasons::VALIDATION_FAILED, "spec.x: wrong"));
+    assert_eq!(failed.ready_replicas, Some(2));
+    assert_eq!(condition(&failed, types::ROLLED_OUT).0, "True");
+}
+
+#[test]
+fn a_status_seen_twice_is_the_same() {
+    let mut object = dataplane(json!({}));
+    let (deployment, ingress) = (serving(), service("ClusterIP", json!([])));
+    let at = |object: &DataPlane, now| {
+        status(object, &Seen { deployment: &deployment, ingress: &ingress, pods: &[], now })
+    };
+    let first = at(&object, now());
+    object.status = Some(first.clone());
+    assert_eq!(at(&object, Timestamp::from_second(1_900_000_000).unwrap()), first);
+}
