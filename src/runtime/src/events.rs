@@ -6,12 +6,14 @@
 
 use std::sync::Arc;
 
+use crds::conditions::{self, types};
 use crds::k8s::{Condition, Event, MicroTime, ObjectMeta, ObjectReference};
 use tokio::sync::Semaphore;
 
 use crate::clock;
 use crate::writer::Writer;
 
+const TRUE: &str = "True";
 /// Longest note the API takes, in bytes.
 const LONGEST_NOTE: usize = 1024;
 /// How many events are on their way at a time; more wait, and keep no reconcile waiting.
@@ -72,18 +74,25 @@ impl Events {
     }
 }
 
-/// That pods are starting is told by the condition alone: an event for each step would bury the others.
 fn changed<'a>(before: &'a [Condition], after: &'a [Condition]) -> impl Iterator<Item = &'a Condition> {
-    let told = after.iter().filter(|new| new.status == "True" || !crds::conditions::is_progress(&new.reason));
-    told.filter(|new| {
+    after.iter().filter(|new| {
         let old = before.iter().find(|old| old.type_ == new.type_);
-        old.is_none_or(|old| old.status != new.status || old.reason != new.reason)
+        let moved = old.is_none_or(|old| old.status != new.status || old.reason != new.reason);
+        moved && is_told(old, new)
     })
+}
+
+/// Every failure and its end, and that the whole is ready. Steps on the way are told by the conditions alone:
+/// an event for each would bury the others.
+fn is_told(old: Option<&Condition>, new: &Condition) -> bool {
+    let fails =
+        |condition: &Condition| condition.status != TRUE && !conditions::is_progress(&condition.reason);
+    if new.status == TRUE { new.type_ == types::READY || old.is_some_and(fails) } else { fails(new) }
 }
 
 /// A condition that is false because somebody has to act is a warning.
 fn severity(condition: &Condition) -> &'static str {
-    if condition.status == "True" { "Normal" } else { "Warning" }
+    if condition.status == TRUE { "Normal" } else { "Warning" }
 }
 
 fn cut(text: &str) -> String {
@@ -122,6 +131,17 @@ mod tests {
             0,
             "mere progress"
         );
+    }
+
+    #[test]
+    fn a_part_is_told_only_when_it_failed_before() {
+        let rolled_out = |status: &str, reason: &str| Condition {
+            type_: "RolledOut".into(),
+            ..condition(status, reason, "m")
+        };
+        let done = [rolled_out("True", "RolledOut")];
+        assert_eq!(changed(&[rolled_out("False", "Progressing")], &done).count(), 0);
+        assert_eq!(changed(&[rolled_out("False", "ImagePullFailed")], &done).count(), 1);
     }
 
     #[test]
