@@ -10,10 +10,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::packages::ELSEWHERE;
+
 const MOUNT: &str = "/sys/fs/cgroup";
 
-/// What the kubelet demands of its root group on v2.
-const CONTROLLERS: [&str; 5] = ["cpuset", "cpu", "io", "memory", "pids"];
+/// What the kubelet demands of its root group on v2, where the machine offers it (Kubernetes 1.36,
+/// `cgroup_v2_manager_linux.go`), and `io`.
+const CONTROLLERS: [&str; 6] = ["cpuset", "cpu", "hugetlb", "io", "memory", "pids"];
 
 /// The name of a box's group, relative to each hierarchy's root.
 pub(crate) fn group(name: &str) -> String {
@@ -79,7 +82,8 @@ fn hand_down(root: &Path, group: &Path) -> Result<()> {
             fs::write(&switch, format!("+{controller}")).with_context(|| {
                 format!(
                     "cannot hand the controller {controller} down from {}: on cgroup v2 the group in which \
-                     a box is made must hold no processes itself",
+                     a box is made must hold no processes itself, as it does inside a container; use a \
+                     machine of its own, or: {ELSEWHERE}",
                     parent.display()
                 )
             })?;
@@ -134,11 +138,11 @@ mod tests {
         let group = root.path().join("silverback-x");
         fs::create_dir(&group).unwrap();
         for dir in [root.path(), &group] {
-            fs::write(dir.join("cgroup.controllers"), "misc pids rdma").unwrap();
+            fs::write(dir.join("cgroup.controllers"), "misc hugetlb").unwrap();
         }
         hand_down(root.path(), &group).unwrap();
         for dir in [root.path(), &group] {
-            assert_eq!(fs::read_to_string(dir.join("cgroup.subtree_control")).unwrap(), "+pids");
+            assert_eq!(fs::read_to_string(dir.join("cgroup.subtree_control")).unwrap(), "+hugetlb");
         }
     }
 }

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::{closure, layer};
 
 /// The reference of the image that holds a pod's namespaces.
-pub(crate) const PAUSE: &str = "silverback.dev/pause:1";
+pub(crate) const PAUSE: &str = "localhost/silverback/pause:1";
 
 /// An image to be made from a program.
 #[derive(Clone, Debug, Default)]

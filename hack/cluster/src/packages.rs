@@ -4,6 +4,7 @@
 //! and Ubuntu it installs missing packages itself. Never removes or upgrades one.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -22,6 +23,7 @@ struct Need {
 enum Sign {
     Program(&'static str),
     Library(&'static str),
+    File(&'static str),
 }
 
 const TO_RUN: [Need; 2] = [
@@ -29,8 +31,13 @@ const TO_RUN: [Need; 2] = [
     Need { package: "iproute2", reason: "the box makes its network with ip", sign: Sign::Program("ip") },
 ];
 
-const TO_BUILD: [Need; 3] = [
+const TO_BUILD: [Need; 4] = [
     Need { package: "gcc", reason: "runc is built with cgo", sign: Sign::Program("gcc") },
+    Need {
+        package: "libc6-dev",
+        reason: "runc is built with cgo",
+        sign: Sign::File("/usr/include/stdlib.h"),
+    },
     Need {
         package: "pkg-config",
         reason: "runc finds libseccomp with it",
@@ -43,13 +50,19 @@ const TO_BUILD: [Need; 3] = [
     },
 ];
 
-/// Checks for what every start needs.
-pub(crate) fn to_run(progress: &mut dyn FnMut(Progress)) -> Result<()> {
+/// Checks for what every start needs, and installs it where it can. A start does so too; whoever starts several
+/// at once does it first.
+///
+/// # Errors
+/// What is missing, and another way.
+pub fn to_run(progress: &mut dyn FnMut(Progress)) -> Result<()> {
     if !cfg!(target_os = "linux") {
         bail!("the box runs on Linux only; {ELSEWHERE}");
     }
     if !nix::unistd::geteuid().is_root() {
-        bail!("the box needs root, to make namespaces and control groups: run it with sudo; {ELSEWHERE}");
+        bail!(
+            "the box needs root, to make namespaces and control groups: run it as root, for example by `sudo env \"PATH=$PATH\" cargo xtask up`; {ELSEWHERE}"
+        );
     }
     provide(&TO_RUN, progress)
 }
@@ -59,7 +72,7 @@ pub(crate) fn to_build(progress: &mut dyn FnMut(Progress)) -> Result<()> {
     provide(&TO_BUILD, progress)
 }
 
-const ELSEWHERE: &str =
+pub(crate) const ELSEWHERE: &str =
     "any other cluster does as well: `cargo xtask up --kubeconfig FILE`, with a file from kind for example";
 
 fn provide(needs: &[Need], progress: &mut dyn FnMut(Progress)) -> Result<()> {
@@ -74,7 +87,15 @@ fn provide(needs: &[Need], progress: &mut dyn FnMut(Progress)) -> Result<()> {
     if !debian || !nix::unistd::geteuid().is_root() {
         bail!("missing, by their Debian names: {}; install them, or: {ELSEWHERE}", reasons.join(", "));
     }
-    install(&names, progress).with_context(|| format!("missing: {}; {ELSEWHERE}", reasons.join(", ")))?;
+    // Two boxes that start at once must not both call apt-get.
+    let turn = File::options()
+        .append(true)
+        .create(true)
+        .open(std::env::temp_dir().join("silverback-packages.lock"))?;
+    turn.lock()?;
+    if missing.iter().any(|need| !need.is_met()) {
+        install(&names, progress).with_context(|| format!("missing: {}; {ELSEWHERE}", reasons.join(", ")))?;
+    }
     match missing.iter().find(|need| !need.is_met()) {
         Some(need) => bail!("{} was installed, but what it should hold is not found", need.package),
         None => Ok(()),
@@ -85,6 +106,7 @@ impl Need {
     fn is_met(&self) -> bool {
         match self.sign {
             Sign::Program(name) => find(name).is_some(),
+            Sign::File(path) => Path::new(path).exists(),
             Sign::Library(name) => succeeds(Command::new("pkg-config").args(["--exists", name])),
         }
     }
@@ -107,8 +129,10 @@ fn install(names: &[&str], progress: &mut dyn FnMut(Progress)) -> Result<()> {
     let began = Instant::now();
     let line = format!("apt-get install --no-install-recommends {}", names.join(" "));
     progress(Progress::new("packages", &line, began.elapsed()));
-    apt(&["update"])?;
-    let mut words = vec!["install", "--yes", "--no-install-recommends"];
+    apt(&["update", "--option", "DPkg::Lock::Timeout=300"])?;
+    // Something else on the machine, such as unattended upgrades, may be at it.
+    let mut words =
+        vec!["install", "--yes", "--no-install-recommends", "--option", "DPkg::Lock::Timeout=300"];
     words.extend(names);
     apt(&words)
 }

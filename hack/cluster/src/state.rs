@@ -179,7 +179,10 @@ fn sweep(root: &Path) -> Result<()> {
         if let Some(_lock) = try_lock(&dir)?
             && let Some(name) = dir.file_name().and_then(|name| name.to_str())
         {
-            discard(name, &dir)?;
+            // One that cannot be removed must not keep others from starting.
+            if let Err(error) = discard(name, &dir) {
+                eprintln!("what is left of the box {name} cannot be removed: {error:#}");
+            }
         }
     }
     Ok(())

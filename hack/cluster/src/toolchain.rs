@@ -105,10 +105,12 @@ pub fn ensure(component: Component, progress: &mut dyn FnMut(Progress)) -> Resul
 /// The directory of everything that is built once.
 pub fn cache() -> Result<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("SILVERBACK_CACHE")
+    let cache = set("SILVERBACK_CACHE")
         .or_else(|| set("XDG_CACHE_HOME").map(|dir| dir.join("silverback")))
         .or_else(|| set("HOME").map(|dir| dir.join(".cache/silverback")))
-        .context("set SILVERBACK_CACHE to a directory: HOME is not set")
+        .context("set SILVERBACK_CACHE to a directory: HOME is not set")?;
+    // Go takes no relative one.
+    Ok(std::path::absolute(cache)?)
 }
 
 fn provide(recipe: &Recipe, cache: &Path, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf> {
@@ -127,7 +129,7 @@ fn provide(recipe: &Recipe, cache: &Path, progress: &mut dyn FnMut(Progress)) ->
     }
     let began = Instant::now();
     let prefix = format!(".{}-", recipe.name);
-    remove_begun(cache, &prefix)?;
+    remove_begun(cache, &prefix);
     let scratch = tempfile::Builder::new().prefix(&prefix).tempdir_in(cache)?;
     let bin = build::build(recipe, scratch.path(), progress)?;
     if whole.exists() {
@@ -138,19 +140,21 @@ fn provide(recipe: &Recipe, cache: &Path, progress: &mut dyn FnMut(Progress)) ->
     Ok(whole)
 }
 
-/// Removes what builds that were killed have left; the caller has the lock, so none of them runs.
-fn remove_begun(cache: &Path, prefix: &str) -> Result<()> {
-    for entry in fs::read_dir(cache)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(prefix) {
-            fs::remove_dir_all(entry.path())?;
+/// Removes what builds that were killed have left. Where one of them still has a `go` at work, its directory
+/// stays until the next time; the new one has another name.
+fn remove_begun(cache: &Path, prefix: &str) {
+    let entries = fs::read_dir(cache).into_iter().flatten().filter_map(Result::ok);
+    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix)) {
+        if let Err(error) = fs::remove_dir_all(entry.path()) {
+            eprintln!("{} cannot be removed yet: {error}", entry.path().display());
         }
     }
-    Ok(())
 }
 
 fn is_whole(recipe: &Recipe, dir: &Path) -> bool {
-    recipe.programs.iter().all(|program| dir.join(program).is_file())
+    // A power cut may leave files of no length.
+    let whole = |program: &&str| fs::metadata(dir.join(program)).is_ok_and(|found| found.len() > 0);
+    recipe.programs.iter().all(whole)
 }
 
 /// Waits until no other process builds this component.
@@ -172,10 +176,12 @@ mod tests {
     fn half_a_build_is_no_build() {
         let dir = tempfile::tempdir().unwrap();
         for program in NODE.programs.iter().skip(1) {
-            fs::write(dir.path().join(program), "").unwrap();
+            fs::write(dir.path().join(program), "x").unwrap();
         }
         assert!(!is_whole(&NODE, dir.path()));
         fs::write(dir.path().join(NODE.programs[0]), "").unwrap();
+        assert!(!is_whole(&NODE, dir.path()), "an empty program is none");
+        fs::write(dir.path().join(NODE.programs[0]), "x").unwrap();
         assert!(is_whole(&NODE, dir.path()));
     }
 

@@ -78,7 +78,7 @@ pub const IMAGES: &[Recipe] = &[
         name: "silverback",
         package: "operator",
         program: "silverback",
-        references: &["silverback.dev/silverback:dev"],
+        references: &["localhost/silverback/silverback:dev"],
         env: &[],
         user: "65532:65532",
         stop_signal: None,
@@ -108,9 +108,9 @@ pub fn build(packages: &[&str], profile: Profile) -> Result<()> {
 
 /// Where cargo puts programs.
 fn products(profile: Profile) -> PathBuf {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| tree::root().join("target"), PathBuf::from);
-    target.join(profile.folder())
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    // Joining keeps an absolute one.
+    tree::root().join(target).join(profile.folder())
 }
 
 /// Where cargo puts a program.

@@ -26,6 +26,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let began = Instant::now();
     products::build(&["operator", "cluster", "standin-kong", "standin-echo"], Profile::Dev)?;
+    cluster::prepare(&mut |step| show::step(&step))?;
     for component in [Component::Kubernetes, Component::Node, Component::CoreDns] {
         toolchain::ensure(component, &mut |step| show::step(&step))?;
     }

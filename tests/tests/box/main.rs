@@ -19,7 +19,7 @@ use anyhow::{Result, ensure};
 use cluster::image::Archive;
 
 pub(crate) const SOON: Duration = Duration::from_mins(1);
-pub(crate) const IMAGE: &str = "silverback.dev/answer:test";
+pub(crate) const IMAGE: &str = "localhost/silverback/answer:test";
 
 /// A program of the package `cluster`, which cargo puts beside `box`.
 pub(crate) fn program(name: &str) -> PathBuf {

@@ -183,6 +183,8 @@ disabled_plugins = ['io.containerd.nri.v1.nri', 'io.containerd.image-verifier.v1
   restrict_oom_score_adj = true
   netns_mounts_under_state_dir = true
   enable_criu = false
+  # Its profile would be loaded into the machine's kernel and stay there.
+  disable_apparmor = true
   cdi_spec_dirs = []
 [plugins.'io.containerd.cri.v1.runtime'.cni]
   bin_dirs = [{plugins}]

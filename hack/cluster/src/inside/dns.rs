@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::address;
 use crate::image::Archive;
 
-const IMAGE: &str = "silverback.dev/coredns:1";
+const IMAGE: &str = "localhost/silverback/coredns:1";
 const NAMESPACE: &str = "kube-system";
 
 /// The plugins named here are those of go/components/coredns/main.go.

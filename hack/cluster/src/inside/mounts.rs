@@ -49,7 +49,7 @@ pub(crate) fn arrange(layout: &Layout) -> Result<()> {
     let files = layout.dir.join("stage");
     tmpfs(&files)?;
     own_sysctls(&files)?;
-    own_resolver(layout, &files.join("resolv.conf"), &resolver)?;
+    own_resolver(layout, &files.join("resolv.conf"), resolver.as_deref())?;
     // Volumes that the kubelet mounts must appear in containers that run already.
     all(MsFlags::MS_SHARED)
 }
@@ -103,13 +103,12 @@ fn own_sysctls(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The file that /etc/resolv.conf leads to.
-fn resolver_target() -> PathBuf {
-    let path = Path::new("/etc/resolv.conf");
-    fs::read_link(path).map_or_else(|_| path.to_owned(), |target| Path::new("/etc").join(target))
+/// The file that /etc/resolv.conf leads to, if the machine has one.
+fn resolver_target() -> Option<PathBuf> {
+    fs::canonicalize("/etc/resolv.conf").ok()
 }
 
-fn own_resolver(layout: &Layout, file: &Path, target: &Path) -> Result<()> {
+fn own_resolver(layout: &Layout, file: &Path, target: Option<&Path>) -> Result<()> {
     // Without DNS in the cluster no name is found, at once: nothing listens on this address.
     let server = if layout.options.dns { address::DNS } else { std::net::Ipv4Addr::LOCALHOST };
     let plain = format!("nameserver {server}\n");
@@ -117,6 +116,8 @@ fn own_resolver(layout: &Layout, file: &Path, target: &Path) -> Result<()> {
     fs::write(layout.file("resolv.conf"), &plain)?;
     let search = "search default.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n";
     fs::write(file, if layout.options.dns { plain + search } else { plain })?;
+    // Where the machine has none, making one would leave it behind there; pods have theirs all the same.
+    let Some(target) = target else { return Ok(()) };
     if !target.exists() {
         // It led into the machine's /run, say to systemd-resolved.
         target.parent().map(fs::create_dir_all).transpose()?;

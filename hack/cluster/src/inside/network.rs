@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::address;
 use crate::config::Layout;
+use crate::packages::ELSEWHERE;
 
 /// Without it, an answer from one pod to another on the same bridge passes the Service's address
 /// translation by, and the asking pod drops it.
@@ -79,7 +80,8 @@ fn ensure_bridge_filter() -> Result<()> {
     }
     ensure!(
         file.exists(),
-        "the kernel has no br_netfilter (CONFIG_BRIDGE_NETFILTER), which Services between pods need"
+        "the kernel has no br_netfilter (CONFIG_BRIDGE_NETFILTER), which Services between pods need, and \
+         modprobe could not load it (package kmod); {ELSEWHERE}"
     );
     Ok(())
 }

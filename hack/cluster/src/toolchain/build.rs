@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::Recipe;
-use crate::packages;
+use crate::packages::{self, ELSEWHERE};
 use crate::progress::Progress;
 
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -23,7 +23,9 @@ const SHOWN: usize = 20;
 /// The version of go, its target and what else `go env` knows to matter.
 pub(super) fn go_version() -> Result<String> {
     if packages::find("go").is_none() {
-        bail!("the box is built with Go 1.26 or newer, and no `go` is on PATH: see https://go.dev/dl");
+        bail!(
+            "the box is built with Go 1.26.6 or newer, and no `go` is on PATH: see https://go.dev/dl; {ELSEWHERE}"
+        );
     }
     let said =
         Command::new("go").args(["env", "GOVERSION", "GOOS", "GOARCH"]).output().context("cannot run go")?;
@@ -78,6 +80,9 @@ fn go(recipe: &Recipe, module: &Path) -> Command {
     let mut command = Command::new("go");
     // The scratch module is no part of a workspace that someone's go.work may name.
     command.current_dir(module).env("CGO_ENABLED", if recipe.cgo { "1" } else { "0" }).env("GOWORK", "off");
+    // A cache inside somebody's git checkout is none of the build's business.
+    let flags = std::env::var("GOFLAGS").unwrap_or_default();
+    command.env("GOFLAGS", format!("{flags} -buildvcs=false").trim_start());
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     command
 }
