@@ -4,7 +4,7 @@ mod place;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use crds::DataPlane;
@@ -116,22 +116,16 @@ async fn ready(client: &Client, story: &Story) -> Result<DataPlane> {
 
 /// Asks until there is an answer of the backend, for as long as the rules of the nodes may take to move.
 async fn answered(place: &Place, dataplane: &DataPlane) -> Result<place::Answer> {
-    let asked = async {
-        loop {
-            match place.ask(dataplane, samples::SHOWN.path).await {
-                Ok(answer) => return answer,
-                Err(error) => again(&error).await,
+    let began = Instant::now();
+    loop {
+        match place.ask(dataplane, samples::SHOWN.path).await {
+            Ok(answer) => return Ok(answer),
+            Err(_) if began.elapsed() < ANSWERED => tokio::time::sleep(PAUSE).await,
+            Err(error) => {
+                return Err(error.context("the DataPlane is ready, but no request was answered in time"));
             }
         }
-    };
-    tokio::time::timeout(ANSWERED, asked)
-        .await
-        .context("the DataPlane is ready, but no request was answered in time")
-}
-
-async fn again(error: &anyhow::Error) {
-    eprintln!("           not answered yet: {error:#}");
-    tokio::time::sleep(PAUSE).await;
+    }
 }
 
 async fn interrupted() -> Result<()> {
