@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use crds::DataPlane;
-use crds::conditions::reasons;
+use crds::conditions::{reasons, types};
 use crds::k8s::{Deployment, Event, Secret, Service};
 use crds::names;
 use kube::ResourceExt;
@@ -39,16 +39,13 @@ where
 
 pub async fn deleted_children_come_back(s: Scenario) -> Result<()> {
     s.dataplane("kept", clustered()).await?;
-    s.ready("kept").await?;
+    // While pods start, their own events would bring the operator to look at everything.
+    s.reason("kept", types::ROLLED_OUT, reasons::ROLLED_OUT).await?;
     let mut took = Vec::new();
     let background = DeleteParams::background();
     let (deployments, services, secrets): (Api<Deployment>, Api<Service>, Api<Secret>) =
         (s.api(), s.api(), s.api());
 
-    let name = names::deployment("kept", "1");
-    let old = deployments.get(&name).await?.uid();
-    let act = async || deployments.delete(&name, &background).await.map(drop).map_err(Into::into);
-    took.push(restored(&deployments, &name, act, |d| d.uid() != old).await?);
     for name in [names::ingress_service("kept"), names::admin_service("kept")] {
         let old = services.get(&name).await?.uid();
         let act = async || services.delete(&name, &background).await.map(drop).map_err(Into::into);
@@ -58,6 +55,10 @@ pub async fn deleted_children_come_back(s: Scenario) -> Result<()> {
     let old = secrets.get(&name).await?.uid();
     let act = async || secrets.delete(&name, &background).await.map(drop).map_err(Into::into);
     took.push(restored(&secrets, &name, act, |d| d.uid() != old).await?);
+    let name = names::deployment("kept", "1");
+    let old = deployments.get(&name).await?.uid();
+    let act = async || deployments.delete(&name, &background).await.map(drop).map_err(Into::into);
+    took.push(restored(&deployments, &name, act, |d| d.uid() != old).await?);
 
     println!("deleted children were back after {took:?}");
     s.ready("kept").await.map(drop)

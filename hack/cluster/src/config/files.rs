@@ -2,6 +2,8 @@
 //!
 //! In: a [`Layout`]. Out: texts. Never writes them.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -206,17 +208,7 @@ fn quote(path: &Path) -> String {
 
 /// Standard base64, with padding.
 pub(crate) fn base64(text: &str) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for group in text.as_bytes().chunks(3) {
-        let byte = |index| usize::from(group.get(index).copied().unwrap_or(0));
-        let bits = (byte(0) << 16) | (byte(1) << 8) | byte(2);
-        for place in 0..4 {
-            let digit = DIGITS.get((bits >> (18 - 6 * place)) & 63).copied().unwrap_or(b'=');
-            out.push(if place > group.len() { '=' } else { char::from(digit) });
-        }
-    }
-    out
+    STANDARD.encode(text)
 }
 
 #[cfg(test)]
