@@ -8,8 +8,12 @@ mod error;
 mod judge;
 mod read;
 mod request;
+#[cfg(feature = "resolver")]
+mod resolver;
 
 pub use authority::{AUTHORITY_LIFE, Authority, LEAF_LIFE};
 pub use error::Error;
 pub use judge::{Reason, Verdict, judge, judge_authority};
 pub use request::{Pair, Purpose, Request};
+#[cfg(feature = "resolver")]
+pub use resolver::Resolver;

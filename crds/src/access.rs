@@ -10,6 +10,8 @@ pub enum Scope {
     Watched,
     /// In the operator's own namespace only.
     Own,
+    /// In the whole cluster, even where only some namespaces are watched: kinds that have no namespace.
+    Cluster,
 }
 
 /// One line of the table: verbs on one resource.
@@ -23,10 +25,15 @@ pub struct Grant {
     pub resource: &'static str,
     /// The verbs, sorted.
     pub verbs: &'static [&'static str],
+    /// Names of the only objects that are meant; none means all. A list or a watch has to select one of them by
+    /// `metadata.name` (Kubernetes, RBAC, "Referring to resources").
+    pub names: &'static [&'static str],
     /// What the operator does with it.
     pub why: &'static str,
 }
 
+/// Objects of every name.
+const ALL: &[&str] = &[];
 /// Reading through a watch store.
 const READ: &[&str] = &["list", "watch"];
 /// Server-side apply of children: `patch` needs `create` where the object does not exist yet, `get` makes sure that
@@ -40,6 +47,7 @@ pub const GRANTS: &[Grant] = &[
         group: "gateway-operator.konghq.com",
         resource: "dataplanes",
         verbs: READ,
+        names: ALL,
         why: "the kind that it reconciles",
     },
     Grant {
@@ -47,6 +55,7 @@ pub const GRANTS: &[Grant] = &[
         group: "gateway-operator.konghq.com",
         resource: "dataplanes/finalizers",
         verbs: &["update"],
+        names: ALL,
         why: "owner references that block deletion need it where OwnerReferencesPermissionEnforcement is on, as on OpenShift",
     },
     Grant {
@@ -54,6 +63,7 @@ pub const GRANTS: &[Grant] = &[
         group: "gateway-operator.konghq.com",
         resource: "dataplanes/status",
         verbs: &["patch"],
+        names: ALL,
         why: "conditions and addresses",
     },
     Grant {
@@ -61,6 +71,7 @@ pub const GRANTS: &[Grant] = &[
         group: "apps",
         resource: "deployments",
         verbs: OWN,
+        names: ALL,
         why: "the pods of a DataPlane",
     },
     Grant {
@@ -68,6 +79,7 @@ pub const GRANTS: &[Grant] = &[
         group: "autoscaling",
         resource: "horizontalpodautoscalers",
         verbs: OWN,
+        names: ALL,
         why: "spec.deployment.scaling of a DataPlane",
     },
     Grant {
@@ -75,6 +87,7 @@ pub const GRANTS: &[Grant] = &[
         group: "policy",
         resource: "poddisruptionbudgets",
         verbs: OWN,
+        names: ALL,
         why: "spec.resources.podDisruptionBudget of a DataPlane",
     },
     Grant {
@@ -82,6 +95,7 @@ pub const GRANTS: &[Grant] = &[
         group: "",
         resource: "services",
         verbs: OWN,
+        names: ALL,
         why: "the ingress and the admin Service of a DataPlane",
     },
     Grant {
@@ -89,13 +103,23 @@ pub const GRANTS: &[Grant] = &[
         group: "",
         resource: "secrets",
         verbs: OWN,
+        names: ALL,
         why: "the operator's certificate authority and the certificates that it signs",
+    },
+    Grant {
+        scope: Scope::Watched,
+        group: "",
+        resource: "configmaps",
+        verbs: READ,
+        names: ALL,
+        why: "whether those that a DataPlane refers to exist; their names only, never what is in them",
     },
     Grant {
         scope: Scope::Watched,
         group: "",
         resource: "pods",
         verbs: READ,
+        names: ALL,
         why: "why a DataPlane is not ready: images, crashes, scheduling",
     },
     Grant {
@@ -103,6 +127,7 @@ pub const GRANTS: &[Grant] = &[
         group: "events.k8s.io",
         resource: "events",
         verbs: &["create"],
+        names: ALL,
         why: "tells users what happened",
     },
     Grant {
@@ -110,7 +135,40 @@ pub const GRANTS: &[Grant] = &[
         group: "coordination.k8s.io",
         resource: "leases",
         verbs: &["create", "get", "update"],
+        names: ALL,
         why: "one replica reconciles at a time",
+    },
+    Grant {
+        scope: Scope::Own,
+        group: "",
+        resource: "secrets",
+        verbs: &["create", "get"],
+        names: ALL,
+        why: "the operator's certificate authority, also where its own namespace is not watched",
+    },
+    Grant {
+        scope: Scope::Cluster,
+        group: "apiextensions.k8s.io",
+        resource: "customresourcedefinitions",
+        verbs: READ,
+        names: &["dataplanes.gateway-operator.konghq.com"],
+        why: "when the kind that it reconciles begins to be served",
+    },
+    Grant {
+        scope: Scope::Cluster,
+        group: "authentication.k8s.io",
+        resource: "tokenreviews",
+        verbs: &["create"],
+        names: ALL,
+        why: "who asks for /metrics",
+    },
+    Grant {
+        scope: Scope::Cluster,
+        group: "authorization.k8s.io",
+        resource: "subjectaccessreviews",
+        verbs: &["create"],
+        names: ALL,
+        why: "whether they may",
     },
 ];
 

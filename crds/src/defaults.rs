@@ -69,6 +69,7 @@ fn port(name: &str, port: Port, target: Port) -> IngressPort {
     IngressPort {
         name: Some(name.to_owned()),
         port,
+        protocol: None,
         target_port: Some(IntOrString::Int(target.into())),
         node_port: None,
     }

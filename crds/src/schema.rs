@@ -134,7 +134,7 @@ mod tests {
         let nodes = find(&schema, "", &|value| value.get("x-kubernetes-validations").is_some());
         let rules: Vec<_> =
             nodes.iter().flat_map(|(_, node)| node["x-kubernetes-validations"].as_array().unwrap()).collect();
-        assert_eq!(rules.len(), 10);
+        assert_eq!(rules.len(), 11);
         for rule in rules {
             assert!(text.contains(rule["rule"].as_str().unwrap()), "{rule}");
             assert!(rule["message"].as_str().unwrap().len() > 20, "{rule}");

@@ -5,13 +5,15 @@
 
 pub mod artifacts;
 pub mod audit;
+pub mod faults;
 pub mod http;
 pub mod install;
 pub mod operator;
+pub mod traffic;
 pub mod wait;
 pub mod world;
 
-pub use operator::Operator;
+pub use operator::{Operator, Setup};
 
 /// Names scenarios after their functions, as [`world::run`] takes them.
 /// A function of a module is named without it.

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -41,10 +41,24 @@ struct Ports {
     metrics: u16,
 }
 
-/// Those of its defaults.
-const OWN: Ports = Ports { health: 8081, metrics: 8080 };
-/// Those of a second one in the same box.
-const BESIDE: Ports = Ports { health: 8181, metrics: 8180 };
+/// How an operator is started, where a scenario wants it another way.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// More arguments of `silverback run`.
+    pub arguments: Vec<String>,
+    /// Where it finds the API server, as in `http://127.0.0.1:7000`, instead of the API server itself.
+    pub server: Option<String>,
+    /// More variables of its environment.
+    pub environment: Vec<(String, String)>,
+    /// Which of several operators in one box it is, from 0: each listens on ports of its own.
+    pub number: u16,
+}
+
+impl Ports {
+    const fn of(number: u16) -> Self {
+        Self { health: 8081 + 100 * number, metrics: 8080 + 100 * number }
+    }
+}
 
 impl Operator {
     /// Applies definitions and roles, then starts the operator and waits until it is ready.
@@ -61,7 +75,17 @@ impl Operator {
     /// # Errors
     /// When it does not become ready; the error has its last words.
     pub async fn start(cluster: &Cluster, program: &Path, folder: &Path) -> Result<Self> {
-        Self::start_at(OWN, cluster, program, folder).await
+        Self::start_as(&Setup::default(), cluster, program, folder).await
+    }
+
+    /// Starts the operator another way, logging to `folder`, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not become ready; the error has its last words.
+    pub async fn start_as(setup: &Setup, cluster: &Cluster, program: &Path, folder: &Path) -> Result<Self> {
+        let mut operator = Self::begin(setup, cluster, program, folder).await?;
+        operator.ready(cluster).await?;
+        Ok(operator)
     }
 
     /// Starts a second operator beside the first one, and waits until it is ready to stand by.
@@ -69,21 +93,31 @@ impl Operator {
     /// # Errors
     /// When it does not become ready; the error has its last words.
     pub async fn start_beside(cluster: &Cluster, program: &Path, folder: &Path) -> Result<Self> {
-        Self::start_at(BESIDE, cluster, program, folder).await
+        let beside = Setup { number: 1, ..Setup::default() };
+        Self::start_as(&beside, cluster, program, folder).await
     }
 
-    async fn start_at(ports: Ports, cluster: &Cluster, program: &Path, folder: &Path) -> Result<Self> {
+    /// Starts the operator, logging to `folder`, and waits for nothing.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn begin(setup: &Setup, cluster: &Cluster, program: &Path, folder: &Path) -> Result<Self> {
+        let ports = Ports::of(setup.number);
         let kubeconfig = folder.join("operator.kubeconfig");
-        let identity = identity(cluster).await.context("no token for the operator")?;
+        let mut identity = identity(cluster).await.context("no token for the operator")?;
+        for server in identity.clusters.iter_mut().filter_map(|cluster| cluster.cluster.as_mut()) {
+            server.server = setup.server.clone().or(server.server.take());
+        }
         std::fs::write(&kubeconfig, serde_json::to_vec(&identity)?)?;
         let log = folder.join("operator.log");
         let mut command = cluster.command(program)?;
         command.args(["run", "--log-format=text"]).env("KUBECONFIG", &kubeconfig);
         command.arg(format!("--health-probe-bind-address=[::]:{}", ports.health));
-        command.arg(format!("--metrics-bind-address=[::]:{}", ports.metrics));
-        let mut operator = Self { child: spawn(command, &log)?, log, ports };
-        operator.ready(cluster).await?;
-        Ok(operator)
+        command.arg(format!("--metrics-bind-address=127.0.0.1:{}", ports.metrics));
+        // Nobody has to notice that it stops, but where that is what a scenario is about.
+        command.env("SILVERBACK_SHUTDOWN_DELAY", "0s");
+        command.args(&setup.arguments).envs(setup.environment.iter().cloned());
+        Ok(Self { child: spawn(command, &log)?, log, ports })
     }
 
     /// Starts the operator outside any box, against the cluster of a kubeconfig and with its rights.
@@ -101,11 +135,14 @@ impl Operator {
             "--health-probe-bind-address=127.0.0.1:0",
             "--metrics-bind-address=127.0.0.1:0",
         ]);
-        Ok(Self { child: spawn(command, &log)?, log, ports: OWN })
+        Ok(Self { child: spawn(command, &log)?, log, ports: Ports::of(0) })
     }
 
     /// Waits until `/readyz` says ok.
-    async fn ready(&mut self, cluster: &Cluster) -> Result<()> {
+    ///
+    /// # Errors
+    /// When it does not in time; the error has its last words.
+    pub async fn ready(&mut self, cluster: &Cluster) -> Result<()> {
         let asked = async {
             let mut ticks = tokio::time::interval(STEP);
             loop {
@@ -123,6 +160,42 @@ impl Operator {
             .await
             .unwrap_or_else(|_| bail!("the operator is not ready after {READY:?}"));
         ready.with_context(|| format!("its last words: {}", self.last_words()))
+    }
+
+    /// Waits until `/readyz` says something that `good` accepts, and returns it.
+    ///
+    /// # Errors
+    /// When the deadline passes; the error has what it said last.
+    pub async fn says(&self, cluster: &Cluster, good: impl Fn(&str) -> bool) -> Result<String> {
+        let mut said = String::new();
+        let asked = async {
+            let mut ticks = tokio::time::interval(STEP);
+            loop {
+                ticks.tick().await;
+                let answer = http::get(cluster, local(self.ports.health), "localhost", "/readyz").await;
+                said = answer.map_or_else(|error| error.to_string(), |answer| answer.body);
+                if good(&said) {
+                    return;
+                }
+            }
+        };
+        let late = tokio::time::timeout(READY, asked).await.is_err();
+        if late {
+            bail!(
+                "readiness is not as awaited after {READY:?}: {said}
+its last words: {}",
+                self.last_words()
+            );
+        }
+        Ok(said)
+    }
+
+    /// Asks a probe.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn probe(&self, cluster: &Cluster, path: &str) -> Result<http::Answer> {
+        http::get(cluster, local(self.ports.health), "localhost", path).await
     }
 
     /// The operator's metrics in text form.
@@ -189,6 +262,15 @@ impl Operator {
         Ok(kill(self.process()?, Signal::SIGTERM)?)
     }
 
+    /// Waits until it has ended, and returns how, with its log.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub async fn exited(mut self) -> Result<(ExitStatus, String)> {
+        let status = tokio::time::timeout(READY, self.child.wait()).await.context("the operator does not end")??;
+        Ok((status, std::fs::read_to_string(&self.log)?))
+    }
+
     /// Waits until it has ended, and returns its log.
     ///
     /// # Errors
@@ -211,7 +293,15 @@ impl Operator {
     /// # Errors
     /// When it cannot be killed.
     pub async fn kill(mut self) -> Result<()> {
-        Ok(self.child.kill().await?)
+        match self.process() {
+            // What entered the box with it ends after it: its ports are free then.
+            Ok(process) => {
+                kill(process, Signal::SIGKILL)?;
+                self.child.wait().await?;
+            }
+            Err(_) => self.child.kill().await?,
+        }
+        Ok(())
     }
 }
 

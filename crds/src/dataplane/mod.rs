@@ -20,7 +20,10 @@ pub use deployment::{
     BlueGreen, DeploymentOptions, HorizontalScaling, Promotion, PromotionStrategy, Rollout, RolloutPlan,
     RolloutPlanDeployment, RolloutResources, RolloutStrategy, Scaling,
 };
-pub use network::{ExternalTrafficPolicy, IngressPort, IngressService, Network, ServiceType, Services};
+pub use network::{
+    ExternalTrafficPolicy, IngressPort, IngressService, IpFamily, IpFamilyPolicy, Network, Protocol,
+    ServiceType, Services,
+};
 pub use refused::{CertificateIssuer, ExtensionRef, KonnectCertificate, NamespacedName};
 pub use resources::{DisruptionBudget, DisruptionBudgetSpec, Resources, UnhealthyPodEvictionPolicy};
 pub use status::{

@@ -53,9 +53,12 @@ pub struct Services {
     validation = Rule::new("!(has(self.ports) && has(self.type) && self.type == 'ClusterIP') || self.ports.all(p, !has(p.nodePort))")
         .message("nodePort needs a Service of type LoadBalancer or NodePort: remove it from ports, or change type")
         .field_path(".ports"),
-    validation = Rule::new("!has(self.ports) || self.ports.all(p, self.ports.exists_one(q, q.port == p.port))")
-        .message("each port number may be used once in ports")
+    validation = Rule::new("!has(self.ports) || self.ports.all(p, self.ports.exists_one(q, q.port == p.port && (has(q.protocol) && q.protocol == 'UDP') == (has(p.protocol) && p.protocol == 'UDP')))")
+        .message("each port number may be used once in ports, or once for UDP and once for the rest")
         .field_path(".ports"),
+    validation = Rule::new("!has(self.ipFamilies) || !has(self.ipFamilyPolicy) || self.ipFamilyPolicy != 'SingleStack' || size(self.ipFamilies) == 1")
+        .message("SingleStack takes one entry of ipFamilies: remove the other, or set ipFamilyPolicy to PreferDualStack or RequireDualStack")
+        .field_path(".ipFamilies"),
     validation = Rule::new("!has(self.ports) || self.ports.all(p, !has(p.name) || self.ports.exists_one(q, has(q.name) && q.name == p.name))")
         .message("each name may be used once in ports")
         .field_path(".ports"),
@@ -77,6 +80,18 @@ pub struct IngressService {
     /// Whether traffic from outside goes to pods of all nodes, or of the node where it arrives only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_traffic_policy: Option<ExternalTrafficPolicy>,
+
+    /// Whether the Service has addresses of one IP family or of two. Absent, Kubernetes takes `SingleStack`. Kong listens
+    /// on the families that the Service got.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip_family_policy: Option<IpFamilyPolicy>,
+
+    /// Families of the Service's addresses, the first one first. Absent, those of the cluster. The first one of an
+    /// existing Service cannot be changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub ip_families: Option<Vec<IpFamily>>,
 
     /// Ports of the Service. Absent, `http` 80 to 8000 and `https` 443 to 8443.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,6 +144,51 @@ impl ExternalTrafficPolicy {
     }
 }
 
+/// How many IP families a Service has, as in `Service.spec.ipFamilyPolicy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[schemars(description = "")]
+pub enum IpFamilyPolicy {
+    /// One.
+    SingleStack,
+    /// Two where the cluster has two, else one.
+    PreferDualStack,
+    /// Two; refused where the cluster has one.
+    RequireDualStack,
+}
+
+/// An IP family, as in `Service.spec.ipFamilies`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[schemars(description = "")]
+pub enum IpFamily {
+    /// IPv4.
+    #[serde(rename = "IPv4")]
+    V4,
+    /// IPv6.
+    #[serde(rename = "IPv6")]
+    V6,
+}
+
+/// What a port speaks, in the words of Gateway API's listeners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[schemars(description = "")]
+pub enum Protocol {
+    /// HTTP without TLS.
+    #[serde(rename = "HTTP")]
+    Http,
+    /// HTTP over TLS, which Kong terminates.
+    #[serde(rename = "HTTPS")]
+    Https,
+    /// A TLS stream, which Kong terminates or passes through by its server name.
+    #[serde(rename = "TLS")]
+    Tls,
+    /// A TCP stream.
+    #[serde(rename = "TCP")]
+    Tcp,
+    /// UDP datagrams.
+    #[serde(rename = "UDP")]
+    Udp,
+}
+
 /// One port of the ingress Service.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -141,7 +201,14 @@ pub struct IngressPort {
     /// Port that clients connect to.
     pub port: Port,
 
-    /// Port of the Kong container that takes the traffic: a number, or the name of a container port.
+    /// What the port speaks. Absent, `HTTPS` where the port is 443, is named after TLS or goes to 8443, else `HTTP`.
+    /// `TCP`, `TLS` and `UDP` open a listener of Kong's stream proxy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
+
+    /// Port of the pod that takes the traffic: a number, or the name of a container port. Where it is no port of
+    /// another container, Kong listens on it. Absent, 8000 for `HTTP`, 8443 for `HTTPS`, and for streams the same
+    /// number as `port`, or 10000 more where that is below 1024.
     // The limits hold for numbers and for strings respectively. CEL could say the same, but the cost of
     // matching a string of unknown length 64 times is more than an API server grants to a rule.
     #[serde(skip_serializing_if = "Option::is_none")]

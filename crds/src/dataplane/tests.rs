@@ -53,6 +53,9 @@ fn good_specifications_break_no_rule() {
         ports(
             &json!([{ "port": 80, "targetPort": 1 }, { "port": 81, "targetPort": 65535 }, { "port": 82, "targetPort": "proxy-ssl" }]),
         ),
+        ports(&json!([{ "port": 53, "protocol": "TCP" }, { "port": 53, "protocol": "UDP" }])),
+        ingress(&json!({ "ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv6", "IPv4"] })),
+        ingress(&json!({ "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6"] })),
         budget(&json!({ "minAvailable": 1 })),
         budget(&json!({ "maxUnavailable": "10%", "unhealthyPodEvictionPolicy": "AlwaysAllow" })),
         json!({ "extensions": [], "pluginsToInstall": [] }),
@@ -80,6 +83,15 @@ fn each_bad_specification_breaks_one_rule() {
             "nodePort needs a Service",
         ),
         (ports(&json!([{ "port": 80 }, { "port": 80 }])), "each port number"),
+        (
+            ports(&json!([{ "port": 53, "protocol": "UDP" }, { "port": 53, "protocol": "UDP" }])),
+            "each port number",
+        ),
+        (ports(&json!([{ "port": 53, "protocol": "TLS" }, { "port": 53 }])), "each port number"),
+        (
+            ingress(&json!({ "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6", "IPv4"] })),
+            "SingleStack takes one entry",
+        ),
         (ports(&json!([{ "name": "a", "port": 80 }, { "name": "a", "port": 81 }])), "each name"),
         (budget(&json!({})), "set exactly one of"),
         (budget(&json!({ "minAvailable": 1, "maxUnavailable": 1 })), "set exactly one of"),

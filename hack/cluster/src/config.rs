@@ -5,9 +5,12 @@
 mod components;
 mod files;
 
-pub(crate) use components::{Line, apiserver, containerd, controllers, etcd, kubelet, proxy, scheduler};
+pub(crate) use components::{
+    Line, apiserver, containerd, controllers, etcd, kubelet, kwok, proxy, scheduler,
+};
 pub(crate) use files::{
-    CORES, audit_policy, base64, capacity, cni, containerd_config, kubeconfig, kubelet_config, proxy_config,
+    CORES, SIMULATED, audit_policy, base64, capacity, cni, containerd_config, kubeconfig, kubelet_config,
+    proxy_config, taint,
 };
 
 use std::path::{Path, PathBuf};
@@ -15,7 +18,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::address;
-use crate::options::Options;
+use crate::options::{Families, Options};
 
 /// Where a box keeps its things, and the programs it runs.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -29,6 +32,8 @@ pub(crate) struct Layout {
     /// The directory of containerd, runc and the CNI plugins.
     pub(crate) runtime: PathBuf,
     pub(crate) coredns: Option<PathBuf>,
+    pub(crate) metrics_server: Option<PathBuf>,
+    pub(crate) kwok: Option<PathBuf>,
     pub(crate) pause: PathBuf,
     /// The program `box` itself.
     pub(crate) launcher: PathBuf,
@@ -85,6 +90,11 @@ impl Layout {
         (number > 1).then(|| Path::new("/run/netns").join(address::node_name(number)))
     }
 
+    /// The families of the box's addresses.
+    pub(crate) fn families(&self) -> Families {
+        self.options.families
+    }
+
     /// The numbers of the nodes.
     pub(crate) fn nodes(&self) -> std::ops::RangeInclusive<u8> {
         1..=self.options.nodes
@@ -100,6 +110,8 @@ pub(crate) fn sample() -> Layout {
         kubernetes: "/cache/kubernetes/kubernetes".into(),
         runtime: "/cache/node".into(),
         coredns: None,
+        metrics_server: None,
+        kwok: None,
         pause: "/target/pause".into(),
         launcher: "/target/box".into(),
         api_port: 40000,

@@ -6,7 +6,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as Plain};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::launch;
@@ -132,6 +132,31 @@ impl Cluster {
         let make = move || Ok(if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?);
         let socket = socket::within(net, make)?;
         socket.connect(to).await.with_context(|| format!("cannot connect to {to} in the box {}", self.name()))
+    }
+
+    /// Listens on an address of the first node, so that this process serves pods and programs inside the box.
+    ///
+    /// Port 0 takes a free one. Pods reach it under the node's address, or under any that a Service without a
+    /// selector names. Must be called inside a tokio runtime.
+    pub fn listen(&self, at: SocketAddr) -> Result<TcpListener> {
+        let net = File::open(self.facts.network(None)?).with_context(|| self.ended())?;
+        let bind = move || Ok(Plain::bind(at)?);
+        let made = socket::within(net, bind);
+        let listener = made.with_context(|| format!("cannot listen on {at} in the box {}", self.name()))?;
+        listener.set_nonblocking(true)?;
+        Ok(TcpListener::from_std(listener)?)
+    }
+
+    /// A socket for datagrams to an address, as a program on the first node would have it.
+    pub async fn datagrams(&self, to: SocketAddr) -> Result<UdpSocket> {
+        let net = File::open(self.facts.network(None)?).with_context(|| self.ended())?;
+        let any: IpAddr =
+            if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = socket::within(net, move || Ok(std::net::UdpSocket::bind((any, 0))?))?;
+        socket.set_nonblocking(true)?;
+        let socket = UdpSocket::from_std(socket)?;
+        socket.connect(to).await?;
+        Ok(socket)
     }
 
     /// A command that runs a program inside the box, with KUBECONFIG set and `kubectl` on PATH; its

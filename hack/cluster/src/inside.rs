@@ -10,11 +10,13 @@ mod dns;
 mod forward;
 mod images;
 mod init;
+mod metrics;
 mod mounts;
 mod network;
 mod pki;
 mod pool;
 mod prepare;
+mod simulation;
 mod supervise;
 mod tools;
 

@@ -19,7 +19,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::inside;
-use crate::options::{Images, Options};
+use crate::options::{Families, Images, Options};
 use crate::progress::{Event, tell};
 
 /// A complete, real Kubernetes in a box, without a container engine.
@@ -70,6 +70,18 @@ struct Run {
     /// An image archive to import before the box is ready; may be repeated
     #[arg(long = "archive")]
     archives: Vec<PathBuf>,
+    /// Families of the addresses of nodes, pods and Services
+    #[arg(long, value_enum, default_value_t = Families::Ipv4)]
+    families: Families,
+    /// Run metrics-server in the cluster
+    #[arg(long)]
+    metrics: bool,
+    /// Number of nodes that kwok simulates, besides the real ones
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    simulated_nodes: u32,
+    /// Simulate every pod that does not tolerate the real nodes' taint
+    #[arg(long)]
+    only_simulated: bool,
 }
 
 #[derive(Args, Debug)]
@@ -113,7 +125,17 @@ fn choose(task: Task) -> Result<ExitCode> {
 
 impl From<Run> for Options {
     fn from(run: Run) -> Self {
-        Self { name: run.name, nodes: run.nodes, images: run.images, dns: run.dns, archives: run.archives }
+        Self {
+            name: run.name,
+            nodes: run.nodes,
+            images: run.images,
+            dns: run.dns,
+            archives: run.archives,
+            families: run.families,
+            metrics: run.metrics,
+            simulated_nodes: run.simulated_nodes,
+            only_simulated: run.only_simulated,
+        }
     }
 }
 
@@ -129,6 +151,10 @@ mod tests {
             images: Images::Real,
             dns: true,
             archives: vec!["/a".into(), "/b".into()],
+            families: Families::Ipv6,
+            metrics: true,
+            simulated_nodes: 3,
+            only_simulated: true,
         };
         let line = std::iter::once("box".into()).chain(asked.arguments());
         let Some(Task::Run(run)) = CommandLine::parse_from(line).task else { panic!("another task") };

@@ -28,7 +28,7 @@ pub mod toolchain;
 
 pub use attach::{Attached, attach, list};
 pub use handle::Cluster;
-pub use options::{Images, Options};
+pub use options::{Families, Images, Options};
 pub use packages::to_run as prepare;
 pub use progress::Progress;
 pub use state::{Facts, Node};

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use crate::address::Family;
+
 /// What a box is to be like.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Options {
@@ -21,11 +23,30 @@ pub struct Options {
     pub dns: bool,
     /// Image archives imported into every node before the box is ready.
     pub archives: Vec<PathBuf>,
+    /// Families of the addresses of nodes, pods and Services.
+    pub families: Families,
+    /// Whether metrics-server serves the processor time and memory of nodes and pods.
+    pub metrics: bool,
+    /// Number of nodes that kwok simulates, besides the real ones: their pods are Ready at once and run nothing.
+    /// Their label and taint is `silverback.dev/simulated=true`: only pods that tolerate it go there.
+    pub simulated_nodes: u32,
+    /// Whether the real nodes have the taint instead of the simulated ones, so that every other pod is simulated.
+    pub only_simulated: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { name: None, nodes: 1, images: Images::StandIns, dns: false, archives: Vec::new() }
+        Self {
+            name: None,
+            nodes: 1,
+            images: Images::StandIns,
+            dns: false,
+            archives: Vec::new(),
+            families: Families::Ipv4,
+            metrics: false,
+            simulated_nodes: 0,
+            only_simulated: false,
+        }
     }
 }
 
@@ -40,10 +61,49 @@ pub enum Images {
     Real,
 }
 
+/// Which families of addresses a box has.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Families {
+    /// IPv4 alone.
+    #[default]
+    Ipv4,
+    /// IPv4 first, and IPv6: nodes and pods have an address of each, a Service has what it asks for.
+    Dual,
+    /// IPv6 alone.
+    Ipv6,
+}
+
+impl Families {
+    /// They, the one first that a Service has when it asks for none.
+    pub(crate) fn list(self) -> &'static [Family] {
+        match self {
+            Self::Ipv4 => &[Family::V4],
+            Self::Dual => &[Family::V4, Family::V6],
+            Self::Ipv6 => &[Family::V6],
+        }
+    }
+
+    /// The one that components use among themselves.
+    pub(crate) fn first(self) -> Family {
+        if self == Self::Ipv6 { Family::V6 } else { Family::V4 }
+    }
+
+    /// What is asked of each, with commas between, as Kubernetes' flags have it.
+    pub(crate) fn joined<T: ToString>(self, of: impl Fn(Family) -> T) -> String {
+        let all: Vec<_> = self.list().iter().map(|family| of(*family).to_string()).collect();
+        all.join(",")
+    }
+}
+
 impl Options {
     /// Says what is wrong with the options, if anything is.
     pub fn check(&self) -> Result<()> {
         ensure!(matches!(self.nodes, 1 | 2), "a box has one or two nodes, not {}", self.nodes);
+        ensure!(
+            self.simulated_nodes > 0 || !self.only_simulated,
+            "without simulated nodes no pod can be simulated"
+        );
         if let Some(name) = &self.name {
             let fits = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
             // Twenty, because socket paths below the state directory must stay under 108 bytes.
@@ -64,8 +124,17 @@ impl Options {
         if self.images == Images::Real {
             line.extend(["--images".into(), "real".into()]);
         }
-        if self.dns {
-            line.push("--dns".into());
+        if self.families != Families::Ipv4 {
+            let word = if self.families == Families::Dual { "dual" } else { "ipv6" };
+            line.extend(["--families".into(), word.into()]);
+        }
+        if self.simulated_nodes > 0 {
+            line.extend(["--simulated-nodes".into(), self.simulated_nodes.to_string().into()]);
+        }
+        for (asked, flag) in
+            [(self.dns, "--dns"), (self.metrics, "--metrics"), (self.only_simulated, "--only-simulated")]
+        {
+            line.extend(asked.then(|| flag.into()));
         }
         for archive in &self.archives {
             line.extend(["--archive".into(), archive.into()]);
@@ -102,11 +171,16 @@ mod tests {
             images: Images::Real,
             dns: true,
             archives: vec!["/a.tar".into(), "/b.tar".into()],
+            families: Families::Dual,
+            metrics: true,
+            simulated_nodes: 3,
+            only_simulated: true,
         };
         let line = all.arguments().join(std::ffi::OsStr::new(" "));
         assert_eq!(
             line.to_str().unwrap(),
-            "run --nodes 2 --name x --images real --dns --archive /a.tar --archive /b.tar"
+            "run --nodes 2 --name x --images real --families dual --simulated-nodes 3 --dns --metrics \
+             --only-simulated --archive /a.tar --archive /b.tar"
         );
     }
 }

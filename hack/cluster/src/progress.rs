@@ -13,7 +13,8 @@ use crate::state::Facts;
 /// One step of a start, as a person may follow it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Progress {
-    /// Which part of the work this is about: `toolchain`, `packages`, `box`, `cluster`, `images`, `dns`, `ready`.
+    /// Which part of the work this is about: `toolchain`, `packages`, `box`, `cluster`, `images`, `dns`,
+    /// `metrics`, `ready`.
     pub phase: String,
     /// What happens, in one line.
     pub message: String,

@@ -54,8 +54,8 @@ impl Facts {
 pub struct Node {
     /// The name of its Node object.
     pub name: String,
-    /// Its address.
-    pub address: std::net::Ipv4Addr,
+    /// Its addresses, one of each family of the box.
+    pub addresses: Vec<std::net::IpAddr>,
     /// The socket of its containerd, a path inside the box.
     pub containerd: PathBuf,
     /// A file inside the box that stands for the node's network namespace; none for the first node,

@@ -28,6 +28,10 @@ pub enum Component {
     Node,
     /// `coredns` with the plugins a cluster's own DNS needs. First build: about 2 minutes.
     CoreDns,
+    /// `metrics-server`. First build: about 2 minutes where Kubernetes was built before, whose packages it shares.
+    MetricsServer,
+    /// `kwok`, which simulates nodes. First build: about a minute, likewise.
+    Kwok,
 }
 
 /// How one component is built: the files of its module, and the arguments of `go`.
@@ -85,12 +89,39 @@ const COREDNS: Recipe = Recipe {
     programs: &["coredns"],
 };
 
+const METRICS_SERVER: Recipe = Recipe {
+    name: "metrics-server",
+    files: &[
+        ("go.mod", include_str!("../go/metrics-server/go.mod")),
+        ("go.sum", include_str!("../go/metrics-server/go.sum")),
+    ],
+    package: None,
+    arguments: &["-trimpath", "-ldflags", "-s -w"],
+    cgo: false,
+    programs: &["metrics-server"],
+};
+
+const KWOK: Recipe = Recipe {
+    name: "kwok",
+    files: &[
+        ("go.mod", include_str!("../go/kwok/go.mod")),
+        ("go.sum", include_str!("../go/kwok/go.sum")),
+        ("kwok/main.go", include_str!("../go/kwok/kwok/main.go")),
+    ],
+    package: Some("./kwok"),
+    arguments: &["-trimpath", "-ldflags", "-s -w"],
+    cgo: false,
+    programs: &["kwok"],
+};
+
 impl Component {
     fn recipe(self) -> &'static Recipe {
         match self {
             Self::Kubernetes => &KUBERNETES,
             Self::Node => &NODE,
             Self::CoreDns => &COREDNS,
+            Self::MetricsServer => &METRICS_SERVER,
+            Self::Kwok => &KWOK,
         }
     }
 }

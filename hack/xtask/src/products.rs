@@ -54,7 +54,12 @@ pub const IMAGES: &[Recipe] = &[
         name: "kong",
         package: "standin-kong",
         program: "kong",
-        references: &["docker.io/library/kong:3.9", "docker.io/library/kong:3.9.3"],
+        references: &[
+            "docker.io/library/kong:3.9",
+            "docker.io/library/kong:3.9.3",
+            // The image that `dataplane-image-by-digest` names; a box knows it by this name alone.
+            "docker.io/library/kong@sha256:76c14b93e989f7f4418039f7f9789ca32564016211c86ac1a18022f4788e7b9c",
+        ],
         env: &["STANDIN_VERSION=3.9.3"],
         user: "1000:1000",
         stop_signal: Some("SIGQUIT"),

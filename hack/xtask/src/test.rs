@@ -12,8 +12,8 @@ use crate::{show, tree};
 
 /// Run all tests: of the crates, of the stand-ins, and the suites on real clusters in boxes. Needs root.
 ///
-/// The first run builds Kubernetes, the node runtime and CoreDNS from their Go modules (about 12 minutes on two
-/// cores) and this workspace (about 6); later ones take about 5 minutes. Words after `--` go to `cargo test`, as
+/// The first run builds Kubernetes, the node runtime, CoreDNS, metrics-server and kwok from their Go modules (about 15
+/// minutes on two cores) and this workspace (about 6); later ones take about 5 minutes. Words after `--` go to `cargo test`, as
 /// in `cargo xtask test -- --package tests --test dataplane`.
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -27,7 +27,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let began = Instant::now();
     products::build(&["operator", "cluster", "standin-kong", "standin-echo"], Profile::Dev)?;
     cluster::prepare(&mut |step| show::step(&step))?;
-    for component in [Component::Kubernetes, Component::Node, Component::CoreDns] {
+    for component in [
+        Component::Kubernetes,
+        Component::Node,
+        Component::CoreDns,
+        Component::MetricsServer,
+        Component::Kwok,
+    ] {
         toolchain::ensure(component, &mut |step| show::step(&step))?;
     }
     products::archives(products::IN_EVERY_BOX, Profile::Dev)?;

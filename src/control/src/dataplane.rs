@@ -13,12 +13,12 @@ use futures::{Stream, StreamExt, stream};
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use plan::Invalid;
-use plan::dataplane::{Certificate, Objects, Seen};
+use plan::dataplane::{Certificate, Families, Network, Reference, Seen, Workload};
 use runtime::hub::{Hub, Touch, Watched};
-use runtime::writer::{self, Owner, Written};
+use runtime::writer::{self, Cause, Owner, Written};
 use runtime::{Failure, Impact, Next, Outcome, Reconciler, clock, failure};
 
-use crate::Context;
+use crate::{Context, Moved};
 use crate::certificate::{self, Issued};
 
 /// How soon to look again while pods start; watches usually tell first.
@@ -65,6 +65,7 @@ struct Done {
     deployment: Arc<Deployment>,
     ingress: Arc<Service>,
     pods: Vec<Arc<Pod>>,
+    missing: Vec<Reference>,
 }
 
 /// The name of a child, and the child where it is wanted.
@@ -79,14 +80,22 @@ impl Reconciler for DataPlanes {
     type Error = Error;
 
     async fn reconcile(&self, object: Arc<DataPlane>) -> Result<Outcome<DataPlaneStatus>, Error> {
+        let valid = plan::dataplane::valid(&self.0.settings, &object)?;
         let issued = self.certificate(&object).await?;
-        let wanted = plan::dataplane::objects(&self.0.settings, &object, &issued.certificate)?;
-        let done = self.write(&object, wanted).await?;
-        Ok(outcome(&object, &done, &issued))
+        let owner = owner(&object);
+        let network = valid.network(&issued.certificate);
+        let (admin, ingress) = self.network(&owner, network).await?;
+        let families = Families::of([admin.as_ref(), ingress.as_ref()]);
+        let workload = valid.workload(&issued.certificate, families);
+        let missing = self.missing(&owner, &workload.references);
+        let deployment = self.workload(&owner, workload).await?;
+        self.retire(&owner, &ingress.name_any()).await?;
+        let pods = self.pods(&owner, &deployment);
+        Ok(outcome(&object, &Done { deployment, ingress, pods, missing }, &issued))
     }
 
-    fn failed(&self, object: &DataPlane, error: &Error) -> DataPlaneStatus {
-        plan::dataplane::failed(object, error.reason(), error.public(), clock::now())
+    fn failed(&self, object: &DataPlane, reason: &'static str, words: String) -> DataPlaneStatus {
+        plan::dataplane::failed(object, reason, words, clock::now())
     }
 
     fn conditions(status: &DataPlaneStatus) -> &[Condition] {
@@ -109,38 +118,69 @@ impl DataPlanes {
             .map_err(Error::Certificate)
     }
 
-    /// Identity and configuration first, the workload last: a pod never starts without what it mounts.
-    async fn write(&self, object: &DataPlane, wanted: Objects) -> Result<Done, Error> {
+    /// Identity and configuration come before the workload: a pod never starts without what it mounts. Returns the
+    /// Services, whose addresses say on what families to listen.
+    async fn network(&self, owner: &Owner, wanted: Network) -> Result<(Arc<Service>, Arc<Service>), Error> {
         let Context { hubs, kit, .. } = &self.0;
-        let owner = owner(object);
-        let Objects { certificate, admin, ingress, disruption_budget, deployment, autoscaler } = wanted;
-        kit.writer.under(managers::CERTIFICATES).apply(&hubs.secrets, &owner, &certificate).await?;
-        kit.writer.apply(&hubs.services, &owner, &admin).await?;
-        let served = kit.writer.apply(&hubs.services, &owner, &ingress).await?;
-        self.optional(
-            &hubs.budgets,
-            &owner,
-            (&names::disruption_budget(&owner.name), disruption_budget.as_ref()),
-        )
-        .await?;
-        if autoscaler.is_some() {
-            self.hand_over_replicas(&owner, &deployment).await?;
-        }
-        let deployed = kit.writer.apply(&hubs.deployments, &owner, &deployment).await?;
-        self.optional(&hubs.autoscalers, &owner, (&names::autoscaler(&owner.name), autoscaler.as_ref()))
-            .await?;
-        // A renamed Service goes only when the one of the new name exists.
-        let before = object.status.as_ref().and_then(|status| status.service.as_deref());
-        if let Some(before) = before.filter(|before| *before != ingress.name()) {
-            kit.writer.remove(&hubs.services, &owner, before).await?;
-        }
-        // Pods are many, and asked only why something is not as it should be.
-        let pods = if plan::dataplane::is_rolled_out(&deployed) {
-            Vec::new()
-        } else {
-            hubs.pods.select(|pod| is_of(pod, &owner))
+        let Network { certificate, admin, ingress, disruption_budget } = wanted;
+        kit.writer.under(managers::CERTIFICATES).apply(&hubs.secrets, owner, &certificate).await?;
+        let admin = kit.writer.apply(&hubs.services, owner, &admin).await?;
+        let served = match kit.writer.apply(&hubs.services, owner, &ingress).await {
+            // Under its old name the Service may hold the very node ports that it is to have under the new one.
+            Err(writer::Error::Refused { cause: Cause::Port, .. })
+                if !self.former(owner, ingress.name()).is_empty() =>
+            {
+                self.retire(owner, ingress.name()).await?;
+                kit.writer.apply(&hubs.services, owner, &ingress).await?
+            }
+            answer => answer?,
         };
-        Ok(Done { deployment: deployed, ingress: served, pods })
+        let budget = (names::disruption_budget(&owner.name), disruption_budget);
+        self.optional(&hubs.budgets, owner, (&budget.0, budget.1.as_ref())).await?;
+        Ok((admin, served))
+    }
+
+    /// A renamed Service goes only when the one of the new name exists.
+    async fn retire(&self, owner: &Owner, ingress: &str) -> Result<(), Error> {
+        for service in self.former(owner, ingress) {
+            self.0.kit.writer.remove(&self.0.hubs.services, owner, &service.name_any()).await?;
+        }
+        Ok(())
+    }
+
+    /// Services under other names that were made to take the traffic. The status may name none of them, where a
+    /// renaming was interrupted and taken back.
+    fn former(&self, owner: &Owner, ingress: &str) -> Vec<Arc<Service>> {
+        self.0.hubs.services.select(|service| {
+            service.metadata.name.as_deref() != Some(ingress) && takes_traffic_of(service, owner)
+        })
+    }
+
+    async fn workload(&self, owner: &Owner, wanted: Workload) -> Result<Arc<Deployment>, Error> {
+        let Context { hubs, kit, .. } = &self.0;
+        let Workload { deployment, autoscaler, .. } = wanted;
+        if autoscaler.is_some() {
+            self.hand_over_replicas(owner, &deployment).await?;
+        }
+        let deployed = kit.writer.apply(&hubs.deployments, owner, &deployment).await?;
+        let name = names::autoscaler(&owner.name);
+        self.optional(&hubs.autoscalers, owner, (&name, autoscaler.as_ref())).await?;
+        Ok(deployed)
+    }
+
+    /// Pods are many, and asked only why something is not as it should be.
+    fn pods(&self, owner: &Owner, deployed: &Deployment) -> Vec<Arc<Pod>> {
+        if plan::dataplane::is_rolled_out(deployed) {
+            return Vec::new();
+        }
+        self.0.hubs.pods.select(|pod| is_of(pod, owner))
+    }
+
+    /// What the pods refer to and nobody has made.
+    fn missing(&self, owner: &Owner, references: &[Reference]) -> Vec<Reference> {
+        let exists =
+            |reference: &Reference| self.0.hubs.exists(reference.kind, &owner.namespace, &reference.name);
+        references.iter().filter(|reference| !exists(reference)).cloned().collect()
     }
 
     /// Applies a child that may be wanted or not, and deletes it when it no longer is.
@@ -184,6 +224,13 @@ fn owner(object: &DataPlane) -> Owner {
     }
 }
 
+/// The name that the ingress Service had, where it has another one now.
+fn takes_traffic_of(service: &Service, owner: &Owner) -> bool {
+    let kind = service.labels().get(names::labels::SERVICE_TYPE).map(String::as_str);
+    kind == Some(names::values::INGRESS)
+        && service.owner_references().iter().any(|found| found.uid == owner.uid)
+}
+
 fn is_of(pod: &Pod, owner: &Owner) -> bool {
     pod.metadata.namespace.as_ref() == Some(&owner.namespace)
         && pod.annotations().get(annotations::DATAPLANE) == Some(&owner.name)
@@ -191,7 +238,8 @@ fn is_of(pod: &Pod, owner: &Owner) -> bool {
 
 fn outcome(object: &DataPlane, done: &Done, issued: &Issued<Certificate>) -> Outcome<DataPlaneStatus> {
     let now = clock::now();
-    let seen = Seen { deployment: &done.deployment, ingress: &done.ingress, pods: &done.pods, now };
+    let Done { deployment, ingress, pods, missing } = done;
+    let seen = Seen { deployment, ingress, pods, missing, now };
     let status = plan::dataplane::status(object, &seen);
     let conditions = status.conditions.as_deref().unwrap_or_default();
     let idle = conditions::get(conditions, types::READY)
@@ -215,7 +263,32 @@ pub fn triggers(cx: &Context) -> impl Stream<Item = ObjectRef<DataPlane>> + Send
         let name = pod.annotations().get(annotations::DATAPLANE)?;
         Some(ObjectRef::new(name).within(pod.metadata.namespace.as_deref()?))
     });
-    stream::select_all([own, deployments, services, autoscalers, budgets, secrets, pods])
+    stream::select_all([own, deployments, services, autoscalers, budgets, secrets, pods, referred(cx)])
+}
+
+/// Who refers to a Secret or ConfigMap that comes or goes. Most objects of these kinds concern nobody here.
+fn referred(cx: &Context) -> stream::BoxStream<'static, ObjectRef<DataPlane>> {
+    let all = cx.hubs.dataplanes.clone();
+    let concerned = move |touch: Touch<Moved>| match touch {
+        Touch::Object(moved) => {
+            let found = all.select(|dataplane| refers(dataplane, &moved));
+            found.iter().map(|dataplane| ObjectRef::from_obj(dataplane.as_ref())).collect()
+        }
+        Touch::Resync => all.all(),
+    };
+    cx.hubs.references.touched().flat_map(move |touch| stream::iter::<Vec<_>>(concerned(touch))).boxed()
+}
+
+fn refers(dataplane: &DataPlane, moved: &Moved) -> bool {
+    if dataplane.metadata.namespace.as_ref() != Some(&moved.namespace) {
+        return false;
+    }
+    let deployment = dataplane.spec.deployment.as_ref();
+    let Some(template) = deployment.and_then(|deployment| deployment.pod_template_spec.as_ref()) else {
+        return false;
+    };
+    let references = plan::dataplane::references(&template.to_value());
+    references.iter().any(|reference| (reference.kind, &reference.name) == (moved.kind, &moved.name))
 }
 
 fn touches<K: Watched>(

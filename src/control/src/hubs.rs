@@ -1,14 +1,21 @@
-//! The watch stores of the process: one watch per kind, of what we own only.
+//! The watch stores of the process: one watch per kind and place, of what we own only; of what is not ours, names.
+
+use std::collections::BTreeSet;
 
 use crds::DataPlane;
-use crds::k8s::{Deployment, HorizontalPodAutoscaler, Pod, PodDisruptionBudget, Secret, Service};
+use crds::k8s::{ConfigMap, Deployment, HorizontalPodAutoscaler, Pod, PodDisruptionBudget, Secret, Service};
 use crds::names::{labels, values};
+use futures::future::join_all;
 use kube::Client;
 use kube::runtime::watcher;
+use plan::dataplane::Kind;
 use runtime::Hub;
-use runtime::hub::Watched;
+use runtime::hub::{Coverage, Names, Place, Source, Streamed};
 use runtime::metrics::Metrics;
+use runtime::optional;
 use tokio::task::JoinSet;
+
+use crate::references::References;
 
 /// A store for each kind that is read.
 #[derive(Clone)]
@@ -27,46 +34,116 @@ pub struct Hubs {
     pub secrets: Hub<Secret>,
     /// Those of a `DataPlane`; read only, to say why they do not run.
     pub pods: Hub<Pod>,
+    /// Which Secrets and ConfigMaps exist, whoever's they are.
+    pub references: References,
+    /// What is watched by now, and what is not.
+    pub coverage: Coverage,
 }
 
 impl Hubs {
-    /// Starts the watches in `tasks`.
-    pub fn start(client: &Client, metrics: &Metrics, tasks: &mut JoinSet<()>) -> Self {
-        let ours =
-            watcher::Config::default().labels(&format!("{}={}", labels::MANAGED_BY, values::DATAPLANE));
+    /// Starts the watches of each place in `tasks`.
+    pub fn start(client: &Client, metrics: &Metrics, places: &[Place], tasks: &mut JoinSet<()>) -> Self {
+        let hubs = Self::empty();
+        let source = |place: &Place| Source {
+            client: client.clone(),
+            place: place.clone(),
+            selector: watcher::Config::default(),
+            coverage: hubs.coverage.clone(),
+            metrics: metrics.clone(),
+        };
+        let sources: Vec<_> = places.iter().map(source).collect();
+        for place in places {
+            hubs.coverage.expect(place, &Hub::<DataPlane>::known_as());
+        }
+        let known = sources.iter().map(|source| hubs.watch_children(source, tasks)).collect();
+        tasks.spawn(dataplanes(client.clone(), hubs.dataplanes.clone(), sources, known));
+        hubs
+    }
+
+    fn empty() -> Self {
+        let secrets = Hub::default();
+        let references =
+            References { config_maps: Names::default(), foreign: Names::default(), own: secrets.clone() };
         Self {
-            dataplanes: start(client, watcher::Config::default(), metrics, tasks),
-            deployments: start(client, ours.clone(), metrics, tasks),
-            services: start(client, ours.clone(), metrics, tasks),
-            autoscalers: start(client, ours.clone(), metrics, tasks),
-            budgets: start(client, ours.clone(), metrics, tasks),
-            secrets: start(client, ours.clone(), metrics, tasks),
-            pods: start(client, ours, metrics, tasks),
+            dataplanes: Hub::default(),
+            deployments: Hub::default(),
+            services: Hub::default(),
+            autoscalers: Hub::default(),
+            budgets: Hub::default(),
+            secrets,
+            pods: Hub::default(),
+            references,
+            coverage: Coverage::default(),
         }
     }
 
-    /// Waits until every store holds its first list.
+    /// Watches what may belong to the `DataPlane`s of a place; returns what the coverage calls these watches.
+    fn watch_children(&self, source: &Source, tasks: &mut JoinSet<()>) -> BTreeSet<String> {
+        let ours = selected(source, &format!("{}={}", labels::MANAGED_BY, values::DATAPLANE));
+        let foreign = selected(source, &format!("{}!={}", labels::MANAGED_BY, values::DATAPLANE));
+        BTreeSet::from([
+            start(&self.deployments, &ours, tasks),
+            start(&self.services, &ours, tasks),
+            start(&self.autoscalers, &ours, tasks),
+            start(&self.budgets, &ours, tasks),
+            start(&self.secrets, &ours, tasks),
+            start(&self.pods, &ours, tasks),
+            start_names::<Secret>(&self.references.foreign, &foreign, tasks),
+            start_names::<ConfigMap>(&self.references.config_maps, source, tasks),
+        ])
+    }
+
+    /// Whether a Secret or `ConfigMap` of that name exists, whoever's it is.
+    pub fn exists(&self, kind: Kind, namespace: &str, name: &str) -> bool {
+        self.references.exists(kind, namespace, name)
+    }
+
+    /// Waits until every place is known in full, or known to be refused.
     pub async fn synced(&self) {
-        let Self { dataplanes, deployments, services, autoscalers, budgets, secrets, pods } = self;
-        tokio::join!(
-            dataplanes.synced(),
-            deployments.synced(),
-            services.synced(),
-            autoscalers.synced(),
-            budgets.synced(),
-            secrets.synced(),
-            pods.synced(),
-        );
+        self.coverage.begun().await;
     }
 }
 
-fn start<K: Watched>(
-    client: &Client,
-    config: watcher::Config,
-    metrics: &Metrics,
-    tasks: &mut JoinSet<()>,
-) -> Hub<K> {
-    let (hub, drive) = Hub::watch(client.clone(), config, metrics.clone());
-    tasks.spawn(drive);
-    hub
+fn selected(source: &Source, labels: &str) -> Source {
+    Source { selector: watcher::Config::default().labels(labels), ..source.clone() }
+}
+
+fn start<K: Streamed>(hub: &Hub<K>, source: &Source, tasks: &mut JoinSet<()>) -> String {
+    tasks.spawn(hub.watch(source.clone()));
+    Hub::<K>::known_as()
+}
+
+fn start_names<K: Streamed>(names: &Names, source: &Source, tasks: &mut JoinSet<()>) -> String {
+    tasks.spawn(names.watch::<K>(source.clone()));
+    Names::known_as::<K>()
+}
+
+/// Watches `DataPlane`s while their definition is there, and in each place only when all that may belong to them is
+/// known: one that the store shows can be reconciled.
+async fn dataplanes(client: Client, hub: Hub<DataPlane>, sources: Vec<Source>, known: Vec<BTreeSet<String>>) {
+    let kind = Hub::<DataPlane>::known_as();
+    let tell = |is_served: bool| {
+        let definition = optional::definition::<DataPlane>();
+        if !is_served {
+            tracing::error!(
+                definition,
+                "nothing is looked after before this CustomResourceDefinition is installed: apply crds/yaml"
+            );
+        }
+        for Source { coverage, place, .. } in &sources {
+            if is_served {
+                coverage.expect(place, &kind);
+            } else {
+                hub.clear(place);
+                coverage.absent(place, &kind, &definition);
+            }
+        }
+    };
+    let watch = || {
+        join_all(sources.iter().zip(&known).map(async |(source, known)| {
+            source.coverage.holds(&source.place, known).await;
+            hub.watch(source.clone()).await;
+        }))
+    };
+    optional::while_served::<DataPlane, _>(client, tell, watch).await;
 }

@@ -6,6 +6,7 @@ pub mod authority;
 mod certificate;
 pub mod dataplane;
 pub mod hubs;
+pub mod references;
 
 use std::sync::Arc;
 
@@ -15,10 +16,12 @@ use plan::dataplane::Settings;
 use runtime::Writer;
 use runtime::drive::Kit;
 use runtime::events::Events;
+use runtime::health::Checks;
 use runtime::lease::Claim;
 use runtime::metrics::Metrics;
 
 pub use hubs::Hubs;
+pub use references::{Moved, References};
 
 /// What reconcilers share.
 #[derive(Clone)]
@@ -34,9 +37,10 @@ pub struct Context {
 }
 
 /// The loop's part of a context.
-pub fn kit(client: &Client, metrics: &Metrics, claim: Claim) -> Kit {
+pub fn kit(client: &Client, metrics: &Metrics, claim: Claim, live: &Checks) -> Kit {
     let writer = Writer::new(client.clone(), metrics.clone(), claim);
-    Kit { events: Events::new(writer.clone(), CONTROLLER), writer, metrics: metrics.clone() }
+    let events = Events::new(writer.clone(), CONTROLLER);
+    Kit { events, writer, metrics: metrics.clone(), live: live.clone() }
 }
 
 /// What events name as their source.

@@ -1,6 +1,7 @@
 //! The command line. Every flag can also be given as `SILVERBACK_<FLAG>` in the environment.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -20,12 +21,23 @@ pub enum Command {
     Run(Run),
 }
 
-/// Options of `silverback run`.
+/// Options of `silverback run`. Of one that is given twice the last one counts, so that a manifest can be overlaid.
 #[derive(Debug, Args)]
+#[command(args_override_self = true)]
 pub struct Run {
     /// Namespace of the operator itself, where the Secret of its certificate authority lives.
     #[arg(long, env = "SILVERBACK_NAMESPACE", default_value = crds::names::NAMESPACE, value_name = "NAMESPACE")]
     pub namespace: String,
+
+    /// Namespaces to look after, as in `team-a,team-b`; nothing outside them is read. All, when empty.
+    #[arg(
+        long,
+        env = "SILVERBACK_WATCH_NAMESPACES",
+        value_name = "NAMESPACES",
+        value_delimiter = ',',
+        value_parser = namespace
+    )]
+    pub watch_namespaces: Vec<String>,
 
     /// Name of the Secret with the authority that signs admin certificates; made when it does not exist.
     #[arg(
@@ -53,14 +65,29 @@ pub struct Run {
     )]
     pub health_probe_bind_address: SocketAddr,
 
-    /// Address of /metrics.
+    /// Address of /metrics: plain HTTP for everybody on a loopback address, HTTPS with a bearer token on others.
     #[arg(
         long,
         env = "SILVERBACK_METRICS_BIND_ADDRESS",
-        default_value = "[::]:8080",
+        default_value = "[::]:8443",
         value_name = "ADDRESS"
     )]
     pub metrics_bind_address: SocketAddr,
+
+    /// How long to go on serving after SIGTERM, not ready, until everybody has noticed: as in `10s` or `500ms`.
+    #[arg(
+        long,
+        env = "SILVERBACK_SHUTDOWN_DELAY",
+        default_value = "10s",
+        value_name = "DURATION",
+        value_parser = duration
+    )]
+    pub shutdown_delay: Duration,
+
+    /// Address of an OpenTelemetry collector, as in `http://collector:4318`; traces are exported only where this or
+    /// OTEL_EXPORTER_OTLP_ENDPOINT is set.
+    #[arg(long, env = "SILVERBACK_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
 
     /// What to log, as in `info` or `info,runtime=debug`.
     #[arg(long, env = "SILVERBACK_LOG_LEVEL", default_value = "info", value_name = "FILTER")]
@@ -69,6 +96,30 @@ pub struct Run {
     /// How to log.
     #[arg(long, env = "SILVERBACK_LOG_FORMAT", default_value = "json", value_name = "FORMAT")]
     pub log_format: LogFormat,
+}
+
+/// A number with its unit, `ms`, `s` or `m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.len() - text.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit {
+        "ms" => Duration::from_millis(1),
+        "s" => Duration::from_secs(1),
+        "m" => Duration::from_mins(1),
+        _ => return Err("a number with ms, s or m is meant, as in 10s".to_owned()),
+    };
+    let number: u32 = number.parse().map_err(|_| "the number is missing or too large".to_owned())?;
+    unit.checked_mul(number).ok_or_else(|| "too long".to_owned())
+}
+
+/// A name as namespaces have them (RFC 1123), or nothing.
+fn namespace(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    let known = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '-');
+    if name.len() > 63 || !name.chars().all(known) || name.starts_with('-') || name.ends_with('-') {
+        return Err("no namespace has such a name".to_owned());
+    }
+    Ok(name.to_owned())
 }
 
 /// How to log.
@@ -88,6 +139,30 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_a_unit() {
+        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
+        for wrong in ["10", "s", "", "1h", "-1s", "1.5s", "99999999999s"] {
+            assert!(duration(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn namespaces_are_listed_with_commas() {
+        let watched = |list: &str| {
+            let flag = format!("--watch-namespaces={list}");
+            let Command::Run(run) = Arguments::try_parse_from(["silverback", "run", &flag]).ok()?.command;
+            Some(run.watch_namespaces)
+        };
+        assert_eq!(watched("team-a, team-b").unwrap(), ["team-a", "team-b"]);
+        assert_eq!(watched("a").unwrap(), ["a"]);
+        for wrong in ["Team", "a;b", "-a", "a/b"] {
+            assert_eq!(watched(wrong), None, "{wrong:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 mod args;
 mod logs;
 mod run;
+mod scrape;
+mod traces;
 
 use std::error::Error;
 use std::process::ExitCode;

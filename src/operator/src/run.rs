@@ -1,29 +1,39 @@
 //! `silverback run`: everything is brought up in order and taken down in order.
 //!
-//! TLS provider → logs → client → listeners → authority → watch stores → ready → lease → reconcilers; on SIGTERM
-//! not ready → reconcilers finish → lease released → end. Losing the lease ends the process.
+//! TLS provider → logs and traces → client → probes → authority → metrics → watch stores → ready → lease → reconcilers; on
+//! SIGTERM not ready → everything goes on for a while → listeners drain, reconcilers finish → lease released → end.
+//! Losing the lease ends the process.
 
 use std::error::Error;
 use std::sync::Arc;
 
+use certs::Authority;
 use control::dataplane::{DataPlanes, triggers};
 use control::{Context, Hubs, authority, kit};
 use kube::Client;
+use kube::api::Api;
 use plan::dataplane::Settings;
-use runtime::health::{self, Readiness};
-use runtime::lease::{Candidate, Claim};
+use runtime::health::{self, Checks, Step};
+use runtime::hub::Place;
+use runtime::lease::{self, Candidate, Claim};
 use runtime::metrics::Metrics;
-use runtime::{client, drive, shutdown};
+use runtime::{client, drive, listen, shutdown};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Run;
 use crate::logs;
+use crate::scrape::Scrape;
+use crate::traces::Traces;
 
 /// Name of the lease.
 const LEASE: &str = "silverback-leader";
 
-type Failed = Box<dyn Error + Send + Sync>;
+/// What readiness calls the watch stores.
+const STORES: &str = "watch-stores";
+
+/// What ends the process early.
+pub type Failed = Box<dyn Error + Send + Sync>;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Name of this program towards the API server.
@@ -36,12 +46,17 @@ const THREADS: usize = 2;
 /// # Errors
 /// Whatever keeps it from starting, or ends it before it is told to.
 pub fn blocking(run: Run) -> Result<(), Failed> {
-    logs::start(&run.log_level, run.log_format)?;
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .map_err(|_| "a TLS provider is installed already")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
-    runtime.block_on(operate(run))
+    let traces = Traces::start(run.otlp_endpoint.as_deref(), VERSION, runtime.handle())?;
+    logs::start(&run.log_level, run.log_format, traces.as_ref().map(Traces::tracer))?;
+    let ended = runtime.block_on(operate(run));
+    if let Some(traces) = traces {
+        traces.end();
+    }
+    ended
 }
 
 /// What every part of the process shares.
@@ -49,94 +64,167 @@ struct Process {
     run: Run,
     client: Client,
     metrics: Metrics,
-    readiness: Readiness,
+    /// What `/healthz` asks.
+    live: Checks,
+    ready: Readiness,
     /// Cancelled by a signal.
     stop: CancellationToken,
+    /// Cancelled when everybody has had the time to notice that it stops.
+    drain: CancellationToken,
+}
+
+/// What `/readyz` asks.
+struct Readiness {
+    checks: Checks,
+    authority: Step,
+    going: Step,
+}
+
+impl Readiness {
+    fn new() -> Self {
+        let checks = Checks::default();
+        let authority = checks.step("authority", "its Secret is not read yet");
+        checks.step(STORES, "not begun");
+        let going = checks.step("shutdown", "");
+        going.done();
+        Self { checks, authority, going }
+    }
 }
 
 async fn operate(run: Run) -> Result<(), Failed> {
     tracing::info!(version = VERSION, "silverback starts");
+    let metrics = Metrics::new(VERSION);
     let process = Process {
         run,
-        client: client::connect(USER_AGENT).await?,
-        metrics: Metrics::new(VERSION),
-        readiness: Readiness::default(),
+        client: client::connect(USER_AGENT, &metrics).await?,
+        metrics,
+        live: Checks::default(),
+        ready: Readiness::new(),
         stop: shutdown::on_signal()?,
+        drain: CancellationToken::new(),
     };
     tokio::select! {
-        ended = process.reconcile() => ended,
-        ended = process.listen() => ended,
+        ended = process.work() => ended,
+        failed = process.probes() => failed,
     }
 }
 
 impl Process {
-    /// Serves until the process ends: while reconciles finish, somebody may want to know how it stands.
-    async fn listen(&self) -> Result<(), Failed> {
-        let probes = health::probes(self.readiness.clone());
-        let numbers = health::metrics(self.metrics.clone());
+    /// Answers probes to the very end: a process that finishes its work is alive.
+    async fn probes(&self) -> Result<(), Failed> {
+        let routes = health::probes(self.live.clone(), self.ready.checks.clone());
+        let listener = listen::bind(self.run.health_probe_bind_address).await?;
+        Ok(listen::plain(listener, routes, CancellationToken::new()).await?)
+    }
+
+    async fn work(&self) -> Result<(), Failed> {
+        let authority = tokio::select! {
+            authority = self.authority() => Arc::new(authority?),
+            () = self.stop.cancelled() => return Ok(()),
+        };
         tokio::try_join!(
-            health::serve(self.run.health_probe_bind_address, probes),
-            health::serve(self.run.metrics_bind_address, numbers),
+            self.linger(),
+            self.scrape(&authority).serve(self.drain.clone()),
+            self.reconcile(Arc::clone(&authority)),
         )?;
+        tracing::info!("silverback has stopped");
         Ok(())
     }
 
-    async fn reconcile(&self) -> Result<(), Failed> {
+    /// The authority is made by whoever comes first.
+    async fn authority(&self) -> Result<Authority, Failed> {
+        let first = kit(&self.client, &self.metrics, Claim::forever(), &self.live).writer;
+        let secret = &self.run.cluster_ca_secret;
+        let authority = authority::ensure(&self.client, &first, &self.run.namespace, secret).await?;
+        self.ready.authority.done();
+        Ok(authority)
+    }
+
+    fn scrape(&self, authority: &Arc<Authority>) -> Scrape {
+        Scrape {
+            address: self.run.metrics_bind_address,
+            namespace: self.run.namespace.clone(),
+            authority: Arc::clone(authority),
+            client: self.client.clone(),
+            metrics: self.metrics.clone(),
+        }
+    }
+
+    /// Told to stop, it is not ready at once, and goes on with everything until nobody sends it work any more:
+    /// endpoints and load balancers take their time. What was never ready has nobody to wait for.
+    async fn linger(&self) -> Result<(), Failed> {
+        self.stop.cancelled().await;
+        let known = self.ready.checks.hold();
+        self.ready.going.failed("the process is stopping");
+        if known {
+            tracing::info!(delay = ?self.run.shutdown_delay, "not ready any more, still serving");
+            tokio::time::sleep(self.run.shutdown_delay).await;
+        }
+        tracing::info!("draining");
+        self.drain.cancel();
+        Ok(())
+    }
+
+    async fn reconcile(&self, authority: Arc<Authority>) -> Result<(), Failed> {
         let mut watches = JoinSet::new();
-        let mut candidate = Candidate::new(self.client.clone(), &self.run.namespace, LEASE, holder());
+        let leases = Api::namespaced(self.client.clone(), &self.run.namespace);
+        let mut candidate = Candidate::new(leases, LEASE, holder(), self.live.pulse("lease", lease::STUCK));
         let alone = self.run.no_leader_election;
         let claim = if alone { Claim::forever() } else { candidate.claim() };
+        let leads = claim.clone();
+        self.metrics.leader(move || leads.is_current());
         let start = async {
-            let cx = self.prepare(&mut watches, claim).await?;
-            if !alone {
+            let cx = self.prepare(&mut watches, authority, claim).await?;
+            if alone {
+                self.live.remove("lease");
+            } else {
                 candidate.acquire().await;
             }
             Ok::<_, Failed>(cx)
         };
         let cx = tokio::select! {
             prepared = start => prepared?,
-            () = self.stop.cancelled() => return Ok(()),
+            // It never led: the others do, and it serves what every replica serves.
+            () = self.stop.cancelled() => return Ok(self.drain.cancelled().await),
         };
+        let events = cx.kit.events.clone();
         tokio::select! {
             () = self.drive(cx) => {}
-            () = self.unready() => {}
             lost = candidate.hold(), if !alone => return Err(lost.into()),
             // A watch never ends by itself: a panic in one must not leave a process that sees nothing.
             ended = watches.join_next() => return Err(format!("a watch ended: {ended:?}").into()),
         }
+        self.live.remove("lease");
+        events.published().await;
         candidate.release().await;
-        tracing::info!("silverback has stopped");
         Ok(())
     }
 
-    /// Everything up to the point from which it is ready. The authority is made by whoever comes first.
-    async fn prepare(&self, watches: &mut JoinSet<()>, claim: Claim) -> Result<Context, Failed> {
-        let secret = &self.run.cluster_ca_secret;
-        let first = kit(&self.client, &self.metrics, Claim::forever()).writer;
-        let authority = authority::ensure(&self.client, &first, &self.run.namespace, secret).await?;
-        let hubs = Hubs::start(&self.client, &self.metrics, watches);
+    /// Everything up to the point from which it is ready.
+    async fn prepare(
+        &self,
+        watches: &mut JoinSet<()>,
+        authority: Arc<Authority>,
+        claim: Claim,
+    ) -> Result<Context, Failed> {
+        let places = Place::all(&self.run.watch_namespaces);
+        let hubs = Hubs::start(&self.client, &self.metrics, &places, watches);
+        let coverage = hubs.coverage.clone();
+        self.ready.checks.add(STORES, move || coverage.whole());
         tokio::select! {
             () = hubs.synced() => {}
             ended = watches.join_next() => return Err(format!("a watch ended: {ended:?}").into()),
         }
-        self.readiness.set(true);
         tracing::info!("watch stores are warm");
         let settings = Arc::new(Settings { image: self.run.data_plane_image.clone() });
-        let kit = kit(&self.client, &self.metrics, claim);
-        Ok(Context { settings, authority: Arc::new(authority), hubs, kit })
-    }
-
-    /// Says that it is not ready as soon as it is told to stop; never ends.
-    async fn unready(&self) {
-        self.stop.cancelled().await;
-        self.readiness.set(false);
-        std::future::pending::<()>().await;
+        let kit = kit(&self.client, &self.metrics, claim, &self.live);
+        Ok(Context { settings, authority, hubs, kit })
     }
 
     async fn drive(&self, cx: Context) {
         let hub = cx.hubs.dataplanes.clone();
         let (calls, kit) = (triggers(&cx), cx.kit.clone());
-        drive::drive(DataPlanes(cx), hub, calls, kit, self.stop.clone()).await;
+        drive::drive(DataPlanes(cx), hub, calls, kit, self.drain.clone()).await;
     }
 }
 

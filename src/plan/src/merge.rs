@@ -91,8 +91,13 @@ fn merge_list(list: &mut Vec<Value>, items: &[Value], at: &str, problems: &mut V
             (None, Some("delete")) => {}
             (Some(spot), _) => {
                 if let Some(found) = list.get_mut(spot) {
-                    // A volume has one source; another one replaces it and does not join it.
-                    if field == "volumes" { *found = bare(item) } else { merge(found, item, &here, problems) }
+                    // A volume has one source; another one replaces it and does not join it. A name alone, which
+                    // Kong Gateway Operator wanted repeated, says nothing new.
+                    match (field, item.as_object().is_some_and(|item| item.len() > 1)) {
+                        ("volumes", true) => *found = bare(item),
+                        ("volumes", false) => {}
+                        _ => merge(found, item, &here, problems),
+                    }
                 }
             }
             (None, _) => list.push(bare(item)),
@@ -176,6 +181,12 @@ mod tests {
             result["spec"]["volumes"],
             json!([{"name": "x", "persistentVolumeClaim": {"claimName": "c"}}])
         );
+    }
+
+    #[test]
+    fn a_volume_that_is_only_named_stays() {
+        let patch = json!({"spec": {"volumes": [{"name": "x"}]}});
+        assert_eq!(merged(base(), &patch)["spec"]["volumes"], json!([{"name": "x", "emptyDir": {}}]));
     }
 
     #[test]

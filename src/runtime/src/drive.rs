@@ -1,32 +1,44 @@
-//! The one loop around every reconciler: span, timer, metrics, status, events, requeue.
+//! The one loop around every reconciler: turns, deadline, span, timer, metrics, status, events, requeue.
 //!
 //! In: a reconciler and a stream of what to look at. Out: nothing; it runs until it is told to stop and then
-//! lets the reconciles under way finish. No reconciler touches metrics, events or requeue by itself.
+//! lets the reconciles under way finish. No reconciler touches metrics, events or requeue by itself, and none can
+//! keep the others from their turns: not by being touched without end, not by hanging, not by a panic.
 
+use std::any::Any;
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crds::k8s::Condition;
 use futures::{Stream, StreamExt, stream};
 use kube::core::object::HasStatus;
-use kube::runtime::controller::{self, Action, Config, Controller};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+use tracing::{Instrument, Span, field};
 
 use crate::events::Events;
 use crate::failure::{self, Failure, Impact};
+use crate::health::Checks;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
+use crate::queue::Queue;
 use crate::writer::{Writer, Written};
 
 /// How many objects of one kind are reconciled at a time.
-const CONCURRENCY: u16 = 16;
+const CONCURRENCY: usize = 16;
+/// How long a reconcile may take. A call to the API server has a deadline of its own, of which several fit in.
+const DEADLINE: Duration = Duration::from_mins(2);
+/// How long reconciles under way may go on after the stop: the kubelet kills a pod half a minute after its signal.
+const FAREWELL: Duration = Duration::from_secs(15);
+/// How often the loop turns when nothing happens, and when it counts as stuck.
+const BEAT: Duration = Duration::from_secs(5);
+const STUCK: Duration = Duration::from_secs(30);
 /// How long to wait with a status that could not be written and that nothing else would write again.
 const UNPUBLISHED: Duration = Duration::from_secs(30);
 
@@ -66,8 +78,8 @@ pub trait Reconciler: Send + Sync + 'static {
         object: Arc<Self::Kind>,
     ) -> impl Future<Output = Result<Outcome<Self::Status>, Self::Error>> + Send;
 
-    /// The status that tells of a failure; everything else in it stays as it was.
-    fn failed(&self, object: &Self::Kind, error: &Self::Error) -> Self::Status;
+    /// The status that tells of a failure with its reason and words; everything else in it stays as it was.
+    fn failed(&self, object: &Self::Kind, reason: &'static str, words: String) -> Self::Status;
 
     /// The conditions in a status, from whose transitions events are made.
     fn conditions(status: &Self::Status) -> &[Condition];
@@ -82,13 +94,47 @@ pub struct Kit {
     pub events: Events,
     /// Counts.
     pub metrics: Metrics,
+    /// Where the loop shows that it turns.
+    pub live: Checks,
 }
+
+/// What keeps a reconcile from an outcome, besides its own errors.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    /// It hung.
+    #[error("the reconcile did not end within {} s", DEADLINE.as_secs())]
+    Late,
+    /// It panicked, with these words.
+    #[error("the reconcile panicked: {0}")]
+    Panicked(String),
+}
+
+impl Failure for Broken {
+    fn impact(&self) -> Impact {
+        match self {
+            Self::Late => Impact::Transient,
+            Self::Panicked(_) => Impact::Bug,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Late => "DeadlineExceeded",
+            Self::Panicked(_) => "Panicked",
+        }
+    }
+}
+
+type Key<R> = ObjectRef<<R as Reconciler>::Kind>;
 
 struct Loop<R: Reconciler> {
     reconciler: R,
     hub: Hub<R::Kind>,
     kit: Kit,
-    attempts: Mutex<HashMap<ObjectRef<R::Kind>, u32>>,
+    queue: Mutex<Queue<Key<R>>>,
+    attempts: Mutex<HashMap<Key<R>, u32>>,
+    /// Number of reconciles so far: what sets the log lines of one apart from those of the next.
+    number: AtomicU64,
 }
 
 /// Runs `reconciler` for everything that `triggers` names, until `stop`.
@@ -99,59 +145,144 @@ pub async fn drive<R: Reconciler>(
     kit: Kit,
     stop: CancellationToken,
 ) {
-    let reader = hub.reader();
-    let context = Arc::new(Loop { reconciler, hub, kit, attempts: Mutex::default() });
-    let gone = Arc::clone(&context);
-    Controller::for_stream(stream::pending(), reader)
-        .with_config(Config::default().concurrency(CONCURRENCY))
-        .reconcile_on(triggers)
-        .graceful_shutdown_on(stop.cancelled_owned())
-        .run(once, |_, error: &Infallible, _| match *error {}, context)
-        .for_each(|done| {
-            // All that the controller itself reports: an object went before its turn came.
-            if let Err(controller::Error::ObjectNotFound(key)) = done {
-                gone.forget(&ObjectRef::new(&key.name).within(key.namespace.as_deref().unwrap_or_default()));
-            }
-            futures::future::ready(())
-        })
-        .await;
+    let kind = R::Kind::kind(&());
+    let check = format!("reconciler-{}", kind.to_lowercase());
+    let cx = Arc::new(Loop {
+        reconciler,
+        hub,
+        kit,
+        queue: Mutex::default(),
+        attempts: Mutex::default(),
+        number: AtomicU64::new(0),
+    });
+    let shown = Arc::downgrade(&cx);
+    cx.kit.metrics.queue(&kind, move || {
+        shown.upgrade().map(|cx| cx.queue().standing(Instant::now())).unwrap_or_default()
+    });
+    // Without the first list an object that exists would count as gone.
+    tokio::select! {
+        () = cx.hub.synced() => turn(&cx, triggers, &check, stop).await,
+        () = stop.cancelled() => {}
+    }
+    cx.kit.live.remove(&check);
 }
 
-async fn once<R: Reconciler>(object: Arc<R::Kind>, cx: Arc<Loop<R>>) -> Result<Action, Infallible> {
-    let key = ObjectRef::from_obj(object.as_ref());
-    // The controller's store may be behind an answer to our own write.
-    let object = cx.hub.get(&key).unwrap_or(object);
-    if object.meta().deletion_timestamp.is_some() {
-        // Children go by their owner references.
-        cx.forget(&key);
-        return Ok(Action::await_change());
+/// One turn of the loop after the other.
+async fn turn<R: Reconciler>(
+    cx: &Arc<Loop<R>>,
+    triggers: impl Stream<Item = Key<R>> + Send + 'static,
+    check: &str,
+    stop: CancellationToken,
+) {
+    let pulse = cx.kit.live.pulse(check, STUCK);
+    let mut triggers = std::pin::pin!(triggers.chain(stream::pending()));
+    let mut turns = Turns { tasks: JoinSet::new(), keys: HashMap::new() };
+    loop {
+        pulse.beat();
+        cx.queue().wake(Instant::now());
+        while let Some((key, waited)) = cx.next() {
+            cx.kit.metrics.waited(&R::Kind::kind(&()), waited);
+            turns.begin(cx, key);
+        }
+        let due = cx.queue().next_due();
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(key) = triggers.next() => cx.queue().ask(key, Instant::now()),
+            true = turns.end(cx) => {}
+            () = until(due) => {}
+            () = tokio::time::sleep(BEAT) => {}
+        }
     }
-    let namespace = object.namespace().unwrap_or_default();
-    let span =
-        tracing::info_span!("reconcile", kind = %R::Kind::kind(&()), namespace, name = object.name_any());
-    Ok(cx.run(&key, object).instrument(span).await)
+    let rest = async { while turns.end(cx).await {} };
+    if tokio::time::timeout(FAREWELL, rest).await.is_err() {
+        tracing::warn!(count = turns.tasks.len(), "reconciles under way are given up");
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The reconciles under way, each a task of its own.
+struct Turns<R: Reconciler> {
+    tasks: JoinSet<Option<Duration>>,
+    keys: HashMap<Id, Key<R>>,
+}
+
+impl<R: Reconciler> Turns<R> {
+    fn begin(&mut self, cx: &Arc<Loop<R>>, key: Key<R>) {
+        let task = Arc::clone(cx).once(key.clone());
+        self.keys.insert(self.tasks.spawn(task).id(), key);
+    }
+
+    /// Waits for one to end and plans its next turn; `false` when none is under way.
+    async fn end(&mut self, cx: &Loop<R>) -> bool {
+        let Some(ended) = self.tasks.join_next_with_id().await else { return false };
+        let (id, again) = match ended {
+            Ok((id, again)) => (id, Ok(again)),
+            Err(error) => (error.id(), Err(error)),
+        };
+        let Some(key) = self.keys.remove(&id) else { return true };
+        let pause = match again {
+            Ok(pause) => pause,
+            Err(error) => cx.panicked(&key, error),
+        };
+        cx.queue().done(&key, pause.and_then(|pause| Instant::now().checked_add(pause)));
+        true
+    }
 }
 
 impl<R: Reconciler> Loop<R> {
-    async fn run(&self, key: &ObjectRef<R::Kind>, object: Arc<R::Kind>) -> Action {
-        let started = Instant::now();
-        let kind = R::Kind::kind(&());
-        let (status, next, result) = match self.reconciler.reconcile(Arc::clone(&object)).await {
-            Ok(outcome) => (Some(outcome.status), Ok(outcome.next), label(outcome.next)),
-            Err(error) => {
-                let attempts = self.count(key);
-                let pause = failure::pause(error.impact(), attempts, seed(key, attempts));
-                log(&error, pause);
-                let shown = error.impact().is_shown(attempts);
-                (shown.then(|| self.reconciler.failed(&object, &error)), Err(pause), error.reason())
-            }
+    fn queue(&self) -> MutexGuard<'_, Queue<Key<R>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next(&self) -> Option<(Key<R>, Duration)> {
+        let mut queue = self.queue();
+        if queue.running() < CONCURRENCY { queue.take(Instant::now()) } else { None }
+    }
+
+    /// One look at an object; returns after how long to look again by itself.
+    async fn once(self: Arc<Self>, key: Key<R>) -> Option<Duration> {
+        let object = self.hub.get(&key).filter(|object| object.meta().deletion_timestamp.is_none());
+        let Some(object) = object else {
+            // Gone or going; its children go by their owner references.
+            self.forget(&key);
+            return None;
         };
+        let span = self.span(&object);
+        self.run(&key, object).instrument(span).await
+    }
+
+    fn span(&self, object: &R::Kind) -> Span {
+        let id = self.number.fetch_add(1, Ordering::Relaxed);
+        let (kind, namespace) = (R::Kind::kind(&()), object.namespace().unwrap_or_default());
+        let (name, unset) = (object.name_any(), field::Empty);
+        tracing::info_span!("reconcile", id, %kind, namespace, name, result = unset, otel.status_code = unset)
+    }
+
+    async fn run(&self, key: &Key<R>, object: Arc<R::Kind>) -> Option<Duration> {
+        let started = Instant::now();
+        let tried = tokio::time::timeout(DEADLINE, self.reconciler.reconcile(Arc::clone(&object))).await;
+        let (status, next, result) = match tried {
+            Ok(Ok(outcome)) => (Some(outcome.status), Ok(outcome.next), label(outcome.next)),
+            Ok(Err(error)) => self.fails(key, &object, &error),
+            Err(_) => self.fails(key, &object, &Broken::Late),
+        };
+        let span = Span::current();
+        span.record("result", result);
+        if next.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
         let published = match &status {
             Some(status) => self.publish(&object, status).await,
             None => true,
         };
-        self.kit.metrics.reconciled(&kind, result, started.elapsed());
-        let pause = match (published, next) {
+        self.kit.metrics.reconciled(&R::Kind::kind(&()), result, started.elapsed());
+        match (published, next) {
             (true, Ok(next)) => {
                 self.forget(key);
                 after(next)
@@ -163,8 +294,29 @@ impl<R: Reconciler> Loop<R> {
             // Not published either: an error of the user's is not waited for before it is shown.
             (false, Err(None)) => Some(UNPUBLISHED),
             (_, Err(pause)) => pause,
-        };
-        pause.map_or_else(Action::await_change, Action::requeue)
+        }
+    }
+
+    /// What follows from a failure: the status that shows it, when to try again, and the label of the metric.
+    fn fails(&self, key: &Key<R>, object: &R::Kind, error: &impl Failure) -> Failed<R> {
+        let attempts = self.count(key);
+        let pause = failure::pause(error.impact(), attempts, seed(key, attempts));
+        log(error, pause);
+        let shown = error.impact().is_shown(attempts);
+        let status = shown.then(|| self.reconciler.failed(object, error.reason(), error.public()));
+        (status, Err(pause), error.reason())
+    }
+
+    /// A panic is told in the log and tried again; its object has no status of it, for who knows what broke.
+    fn panicked(&self, key: &Key<R>, error: JoinError) -> Option<Duration> {
+        let error = Broken::Panicked(error.try_into_panic().map(words).unwrap_or_default());
+        let attempts = self.count(key);
+        let pause = failure::pause(error.impact(), attempts, seed(key, attempts));
+        let kind = R::Kind::kind(&());
+        tracing::info_span!("reconcile", %kind, namespace = key.namespace, name = key.name)
+            .in_scope(|| log(&error, pause));
+        self.kit.metrics.reconciled(&kind, error.reason(), Duration::ZERO);
+        pause
     }
 
     /// Writes the status if it is another one, and tells of transitions. Returns whether it is published.
@@ -187,15 +339,25 @@ impl<R: Reconciler> Loop<R> {
     }
 
     /// Counts one more failure in a row.
-    fn count(&self, key: &ObjectRef<R::Kind>) -> u32 {
+    fn count(&self, key: &Key<R>) -> u32 {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = attempts.entry(key.clone()).or_insert(0);
         *count = count.saturating_add(1);
         *count
     }
 
-    fn forget(&self, key: &ObjectRef<R::Kind>) {
+    fn forget(&self, key: &Key<R>) {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}
+
+/// The status that shows a failure, when to try again, and the label of the metric.
+type Failed<R> = (Option<<R as Reconciler>::Status>, Result<Next, Option<Duration>>, &'static str);
+
+fn words(panic: Box<dyn Any + Send>) -> String {
+    match panic.downcast::<String>() {
+        Ok(words) => *words,
+        Err(panic) => panic.downcast_ref::<&str>().copied().unwrap_or("without words").to_owned(),
     }
 }
 
@@ -230,3 +392,7 @@ fn log(error: &impl Failure, pause: Option<Duration>) {
         Impact::Bug => tracing::error!(reason, error = cause, ?pause, "not reconciled"),
     }
 }
+
+#[cfg(test)]
+#[path = "drive_tests.rs"]
+mod tests;

@@ -5,10 +5,12 @@
 //! reconcile.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crds::conditions::{self, types};
 use crds::k8s::{Condition, Event, MicroTime, ObjectMeta, ObjectReference};
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use crate::clock;
 use crate::writer::Writer;
@@ -18,6 +20,8 @@ const TRUE: &str = "True";
 const LONGEST_NOTE: usize = 1024;
 /// How many events are on their way at a time; more wait, and keep no reconcile waiting.
 const AT_A_TIME: usize = 8;
+/// How long the end of the process waits for events that are on their way.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Publishes events for the whole process; cloning shares the limit.
 #[derive(Clone)]
@@ -25,12 +29,13 @@ pub struct Events {
     writer: Writer,
     controller: &'static str,
     limit: Arc<Semaphore>,
+    under_way: TaskTracker,
 }
 
 impl Events {
     /// Events that name `controller` as their source.
     pub fn new(writer: Writer, controller: &'static str) -> Self {
-        Self { writer, controller, limit: Arc::new(Semaphore::new(AT_A_TIME)) }
+        Self { writer, controller, limit: Arc::new(Semaphore::new(AT_A_TIME)), under_way: TaskTracker::new() }
     }
 
     /// Publishes what changed between `before` and `after`, in the background.
@@ -38,7 +43,7 @@ impl Events {
         for condition in changed(before, after) {
             let event = self.event(regarding, condition);
             let (writer, limit) = (self.writer.clone(), Arc::clone(&self.limit));
-            tokio::spawn(async move {
+            self.under_way.spawn(async move {
                 let Ok(_turn) = limit.acquire().await else { return };
                 let namespace = event.metadata.namespace.clone().unwrap_or_default();
                 if let Err(error) = writer.create(&namespace, &event).await {
@@ -49,6 +54,14 @@ impl Events {
                     );
                 }
             });
+        }
+    }
+
+    /// Waits until what was told is published, but not for long; for the end of the process.
+    pub async fn published(&self) {
+        self.under_way.close();
+        if tokio::time::timeout(FAREWELL, self.under_way.wait()).await.is_err() {
+            tracing::warn!(count = self.under_way.len(), "events under way are given up");
         }
     }
 

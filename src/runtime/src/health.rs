@@ -1,93 +1,192 @@
-//! The listeners for probes and metrics.
+//! The answers to probes.
 //!
-//! `/healthz` says that the process serves; `/readyz` that its watch stores are warm; `/metrics` is in the
-//! OpenMetrics text format. Nothing here can change anything.
+//! In: named checks, each a function that says what is wrong. Out: `/healthz` and `/readyz`, in the form of the
+//! API server's own: `ok`, or one line a check where one fails or `?verbose` asks for it. Nothing here can change
+//! anything.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::http::{StatusCode, header};
+use axum::extract::RawQuery;
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use tokio::net::TcpListener;
 
 use crate::metrics::Metrics;
 
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// What says that all is well, or what is wrong.
+type Check = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
-/// Whether the process is ready; cloning shares the flag.
-#[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+/// Named checks; cloning shares them.
+#[derive(Clone, Default)]
+pub struct Checks(Arc<Mutex<Vec<(String, Check)>>>);
 
-impl Readiness {
-    /// Says whether it is ready from now on.
-    pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Release);
+impl Checks {
+    /// Adds a check, which is asked at each probe and must not block. One of the same name gives way.
+    pub fn add(&self, name: &str, check: impl Fn() -> Result<(), String> + Send + Sync + 'static) {
+        let mut checks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        checks.retain(|(other, _)| other != name);
+        checks.push((name.to_owned(), Arc::new(check)));
     }
 
-    fn get(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+    /// A check that fails with these words until it is done.
+    pub fn step(&self, name: &str, pending: &'static str) -> Step {
+        let step = Step(Arc::new(Mutex::new(Some(pending))));
+        let held = step.clone();
+        self.add(name, move || held.0.lock().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), fails));
+        step
+    }
+
+    /// A check that fails when [`Pulse::beat`] was not called for `limit`.
+    pub fn pulse(&self, name: &str, limit: Duration) -> Pulse {
+        let pulse = Pulse(Arc::new(Mutex::new(Instant::now())));
+        let held = pulse.clone();
+        self.add(name, move || {
+            let still = held.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+            if still < limit { Ok(()) } else { Err(format!("stands still for {} s", still.as_secs())) }
+        });
+        pulse
+    }
+
+    /// A removed check is neither good nor bad: what it watched has ended as it should.
+    pub fn remove(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(other, _)| other != name);
+    }
+
+    /// Whether all of them hold.
+    pub fn hold(&self) -> bool {
+        self.ask().iter().all(|(_, said)| said.is_ok())
+    }
+
+    /// Each check with what it says.
+    fn ask(&self) -> Vec<(String, Result<(), String>)> {
+        let checks = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        checks.into_iter().map(|(name, check)| (name, check())).collect()
+    }
+}
+
+fn fails(words: &'static str) -> Result<(), String> {
+    Err(words.to_owned())
+}
+
+/// Something that has to happen before, or must not have happened; cloning shares it.
+#[derive(Debug, Clone)]
+pub struct Step(Arc<Mutex<Option<&'static str>>>);
+
+impl Step {
+    /// From now on the check holds.
+    pub fn done(&self) {
+        self.set(None);
+    }
+
+    /// From now on the check fails with these words.
+    pub fn failed(&self, words: &'static str) {
+        self.set(Some(words));
+    }
+
+    fn set(&self, state: Option<&'static str>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+}
+
+/// A loop's sign of life; cloning shares it.
+#[derive(Debug, Clone)]
+pub struct Pulse(Arc<Mutex<Instant>>);
+
+impl Pulse {
+    /// The loop has turned.
+    pub fn beat(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 }
 
 /// The routes for probes.
-pub fn probes(readiness: Readiness) -> Router {
-    let ready = move || async move {
-        if readiness.get() { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") }
+pub fn probes(live: Checks, ready: Checks) -> Router {
+    let route = |name: &'static str, checks: Checks| {
+        get(move |RawQuery(query): RawQuery| async move { answer(name, &checks.ask(), query.as_deref()) })
     };
-    Router::new().route("/healthz", get(|| async { "ok" })).route("/readyz", get(ready))
+    Router::new().route("/healthz", route("healthz", live)).route("/readyz", route("readyz", ready))
 }
+
+fn answer(name: &str, found: &[(String, Result<(), String>)], query: Option<&str>) -> (StatusCode, String) {
+    let good = found.iter().all(|(_, said)| said.is_ok());
+    let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let verbose = query.is_some_and(|query| query.split('&').any(|word| word.split('=').next() == Some("verbose")));
+    if good && !verbose {
+        return (status, "ok".to_owned());
+    }
+    let line = |(check, said): &(String, Result<(), String>)| match said {
+        Ok(()) => format!("[+]{check} ok\n"),
+        Err(words) => format!("[-]{check} failed: {words}\n"),
+    };
+    let lines: String = found.iter().map(line).collect();
+    let verdict = if good { "passed" } else { "failed" };
+    (status, format!("{lines}{name} check {verdict}\n"))
+}
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The route for metrics.
 pub fn metrics(metrics: Metrics) -> Router {
-    let show = move || async move { ([(header::CONTENT_TYPE, OPENMETRICS)], metrics.text()).into_response() };
+    let show = move || async move {
+        ([(axum::http::header::CONTENT_TYPE, OPENMETRICS)], metrics.text()).into_response()
+    };
     Router::new().route("/metrics", get(show))
-}
-
-/// Serves `routes` on `address`; it ends with the process.
-///
-/// # Errors
-/// When the address cannot be bound or the listener fails.
-pub async fn serve(address: SocketAddr, routes: Router) -> std::io::Result<()> {
-    let listener = bind(address).await?;
-    tracing::info!(address = %listener.local_addr()?, "listening");
-    axum::serve(listener, routes).await
-}
-
-/// All addresses of a node without IPv6 are those of IPv4.
-async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let all = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-    match TcpListener::bind(address).await {
-        Err(_) if all => TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await,
-        bound => bound,
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::body::Body;
+    use axum::body::{Body, to_bytes};
     use axum::http::Request;
     use tower::ServiceExt;
 
-    async fn status(routes: Router, path: &str) -> StatusCode {
+    async fn get(routes: &Router, path: &str) -> (u16, String) {
         let request = Request::get(path).body(Body::empty()).unwrap();
-        routes.oneshot(request).await.unwrap().status()
+        let (head, body) = routes.clone().oneshot(request).await.unwrap().into_parts();
+        let body = to_bytes(body, 10_000).await.unwrap();
+        (head.status.as_u16(), String::from_utf8(body.to_vec()).unwrap())
     }
 
     #[tokio::test]
-    async fn ready_follows_the_flag_and_health_does_not() {
-        let readiness = Readiness::default();
-        assert_eq!(status(probes(readiness.clone()), "/readyz").await, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(status(probes(readiness.clone()), "/healthz").await, StatusCode::OK);
-        readiness.set(true);
-        assert_eq!(status(probes(readiness), "/readyz").await, StatusCode::OK);
+    async fn ready_says_what_is_missing() {
+        let (live, ready) = (Checks::default(), Checks::default());
+        let routes = probes(live, ready.clone());
+        assert_eq!(get(&routes, "/readyz").await, (200, "ok".into()));
+        let stores = ready.step("stores", "waiting for the first list");
+        let going = ready.step("going", "");
+        going.done();
+        let said = "[-]stores failed: waiting for the first list\n[+]going ok\nreadyz check failed\n";
+        assert_eq!(get(&routes, "/readyz").await, (503, said.into()));
+        stores.done();
+        assert_eq!(get(&routes, "/readyz").await, (200, "ok".into()));
+        let said = "[+]stores ok\n[+]going ok\nreadyz check passed\n";
+        assert_eq!(get(&routes, "/readyz?verbose").await, (200, said.into()));
+        going.failed("the process is stopping");
+        assert_eq!(get(&routes, "/readyz").await.0, 503);
+        assert_eq!(get(&routes, "/healthz").await.0, 200, "what is not ready is not sick");
+    }
+
+    #[tokio::test]
+    async fn a_loop_that_stands_still_makes_the_process_sick() {
+        let live = Checks::default();
+        let pulse = live.pulse("lease", Duration::from_secs(10));
+        let routes = probes(live.clone(), Checks::default());
+        assert_eq!(get(&routes, "/healthz").await.0, 200);
+        *pulse.0.lock().unwrap() -= Duration::from_secs(11);
+        let (status, said) = get(&routes, "/healthz").await;
+        assert!(status == 503 && said.starts_with("[-]lease failed: stands still for 11 s"), "{said}");
+        pulse.beat();
+        assert_eq!(get(&routes, "/healthz").await.0, 200);
+        *pulse.0.lock().unwrap() -= Duration::from_secs(11);
+        live.remove("lease");
+        assert_eq!(get(&routes, "/healthz").await.0, 200, "it has ended");
     }
 
     #[tokio::test]
     async fn metrics_are_served() {
-        assert_eq!(status(metrics(Metrics::new("x")), "/metrics").await, StatusCode::OK);
+        let (status, said) = get(&metrics(Metrics::new("x")), "/metrics").await;
+        assert!(status == 200 && said.ends_with("# EOF\n"), "{said}");
     }
 }

@@ -1,26 +1,36 @@
-//! One watch per kind for the whole process: a store to read from and a stream of what was touched.
+//! One store per kind for the whole process, to read from, and a stream of what was touched.
 //!
-//! In: a watch stream. Out: a warm store, and every object that appeared, changed, was deleted or vanished
-//! while a watch was broken (kube's own shared streams tell of neither deletes nor relist losses).
-//! It never writes, and it drops an object it cannot decode instead of stopping for it.
+//! In: watches of a kind, one for each place. Out: a warm store, and every object that appeared, changed, was
+//! deleted or vanished while a watch was broken (kube's own shared streams tell of neither deletes nor relist
+//! losses). It never writes, and it drops an object it cannot decode instead of stopping for it.
 
-use std::collections::HashMap;
+mod coverage;
+mod follow;
+mod names;
+mod place;
+mod source;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Debug;
-use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::future::ready;
 use futures::stream::{self, Stream, StreamExt};
-use kube::api::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::store::Writer as StoreWriter;
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, reflector};
-use kube::{Client, Resource, ResourceExt};
+use kube::runtime::watcher::Event;
+use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::watch;
 
-use crate::metrics::Metrics;
+use follow::{Key, Shelf, follow};
+
+pub use coverage::Coverage;
+pub use names::{Name, Names};
+pub use place::Place;
+pub use source::{Source, Streamed};
 
 /// How many touches a slow reader may lag behind before it is told to look at everything.
 const DEPTH: usize = 1024;
@@ -41,65 +51,109 @@ pub enum Touch<K> {
     Resync,
 }
 
-type Index<K> = HashMap<ObjectRef<K>, Arc<K>>;
-
 /// Answers to our own writes that the watch has not shown yet.
 struct Ahead<K: Watched> {
     /// The highest version that the watch has shown, of any object, deleted ones included.
     seen: u128,
-    answers: Index<K>,
+    answers: HashMap<ObjectRef<K>, Arc<K>>,
 }
 
 /// The store and the touches of one kind. Cloning it shares both.
 pub struct Hub<K: Watched> {
     store: Store<K>,
+    writer: Arc<Mutex<StoreWriter<K>>>,
     touches: broadcast::Sender<Touch<K>>,
     ahead: Arc<Mutex<Ahead<K>>>,
+    /// Places whose first list is not in the store yet.
+    pending: watch::Sender<BTreeSet<Place>>,
+    /// What is taken off an object before it is kept.
+    trim: fn(&mut K),
 }
 
 impl<K: Watched> Clone for Hub<K> {
     fn clone(&self) -> Self {
-        Self { store: self.store.clone(), touches: self.touches.clone(), ahead: Arc::clone(&self.ahead) }
+        Self {
+            store: self.store.clone(),
+            writer: Arc::clone(&self.writer),
+            touches: self.touches.clone(),
+            ahead: Arc::clone(&self.ahead),
+            pending: self.pending.clone(),
+            trim: self.trim,
+        }
+    }
+}
+
+impl<K: Watched> Default for Hub<K> {
+    fn default() -> Self {
+        Self::trimmed(|_| ())
     }
 }
 
 impl<K: Watched> Hub<K> {
-    /// Watches a kind in all namespaces; the future drives the watch and ends only with the process.
-    pub fn watch(
-        client: Client,
-        config: watcher::Config,
-        metrics: Metrics,
-    ) -> (Self, impl Future<Output = ()> + Send) {
-        let kind = K::kind(&());
-        let guarded: Api<DeserializeGuard<K>> = Api::all(client);
-        let events = kube::runtime::watcher(guarded, config).default_backoff().filter_map(move |event| {
-            let event = match event {
-                Ok(event) => decoded(event),
-                Err(error) => {
-                    tracing::warn!(%kind, error = &error as &dyn std::error::Error, "watch broken, trying again");
-                    metrics.watch_broken(&kind);
-                    None
-                }
-            };
-            futures::future::ready(event)
-        });
-        Self::over(events)
+    /// An empty store that keeps of each object what `trim` leaves of it. Managed fields are never kept: they are
+    /// half of an object's size and nobody here reads them.
+    pub fn trimmed(trim: fn(&mut K)) -> Self {
+        let mut writer = StoreWriter::<K>::default();
+        let store = writer.as_reader();
+        // Readers of kube's would wait for a first list here; the coverage knows better.
+        writer.apply_watcher_event(&Event::Init);
+        writer.apply_watcher_event(&Event::InitDone);
+        let ahead = Ahead { seen: 0, answers: HashMap::new() };
+        Self {
+            store,
+            writer: Arc::new(Mutex::new(writer)),
+            touches: broadcast::channel(DEPTH).0,
+            ahead: Arc::new(Mutex::new(ahead)),
+            pending: watch::Sender::default(),
+            trim,
+        }
     }
 
-    /// Follows a stream of watch events; for [`Hub::watch`] and for tests.
-    pub fn over(events: impl Stream<Item = Event<K>> + Send) -> (Self, impl Future<Output = ()> + Send) {
-        let (store, writer) = reflector::store::<K>();
-        let (touches, _) = broadcast::channel(DEPTH);
-        let ahead = Arc::new(Mutex::new(Ahead { seen: 0, answers: Index::new() }));
-        let hub = Self { store, touches, ahead };
-        let drive = follow(events, writer, hub.clone());
+    /// Watches the kind in one more place; the future drives the watch and never ends.
+    pub fn watch(&self, source: Source) -> impl Future<Output = ()> + Send + use<K>
+    where
+        K: Streamed,
+    {
+        let (place, counted) = (source.place.clone(), self.store.clone());
+        source.metrics.store(&Self::known_as(), move || counted.len());
+        let events = source::events::<DeserializeGuard<K>>(source, Self::known_as());
+        self.follow(place, events.filter_map(|event| ready(decoded(event))))
+    }
+
+    /// What the coverage calls the watch.
+    pub fn known_as() -> String {
+        K::kind(&()).into_owned()
+    }
+
+    /// A store that follows a stream of watch events of all namespaces; for tests.
+    pub fn over<E>(events: E) -> (Self, impl Future<Output = ()> + Send + use<K, E>)
+    where
+        E: Stream<Item = Event<K>> + Send,
+    {
+        let hub = Self::default();
+        let drive = hub.follow(Place::Everywhere, events);
         (hub, drive)
     }
 
-    /// Waits until the first list is in the store.
+    fn follow<E>(&self, place: Place, events: E) -> impl Future<Output = ()> + Send + use<K, E>
+    where
+        E: Stream<Item = Event<K>> + Send,
+    {
+        self.pending.send_modify(|pending| {
+            pending.insert(place.clone());
+        });
+        follow(place, events, self.clone())
+    }
+
+    /// Forgets everything of a place, and tells of each object as gone: its watch has ended for good.
+    pub fn clear(&self, place: &Place) {
+        self.sweep(place, &HashSet::new());
+    }
+
+    /// Waits until the first list of each place that is watched by now is in the store.
     pub async fn synced(&self) {
-        // The writer lives in the driving future, which ends only with the process.
-        let _ = self.store.wait_until_ready().await;
+        // The sender is ours, so the wait cannot fail.
+        let _ = self.pending.subscribe().wait_for(BTreeSet::is_empty).await;
     }
 
     /// The object as last seen, by the watch or as the answer to a write of ours.
@@ -125,39 +179,86 @@ impl<K: Watched> Hub<K> {
 
     /// Notes the answer to a write, so that what is read next is never older than it. An answer that comes
     /// later than the watch's own word, which may be that the object is gone, is not news.
-    pub fn note(&self, object: K) {
+    pub fn note(&self, mut object: K) {
+        self.shorten(&mut object);
         let mut ahead = self.ahead();
         if version(&object) > ahead.seen {
             ahead.answers.insert(ObjectRef::from_obj(&object), Arc::new(object));
         }
     }
 
-    fn ahead(&self) -> std::sync::MutexGuard<'_, Ahead<K>> {
-        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// What exists now, then everything that is touched from now on.
     pub fn touched(&self) -> impl Stream<Item = Touch<K>> + Send + use<K> {
         // Subscribed before the snapshot: doubles are harmless, gaps are not.
-        let live = self.touches.subscribe();
+        let news = live(self.touches.subscribe());
         let now = self.store.state().into_iter().map(Touch::Object);
-        stream::iter(now).chain(stream::unfold(live, |mut live| async move {
-            match live.recv().await {
-                Ok(touch) => Some((touch, live)),
-                Err(RecvError::Lagged(_)) => Some((Touch::Resync, live)),
-                Err(RecvError::Closed) => None,
-            }
-        }))
+        stream::iter(now).chain(news)
+    }
+
+    fn ahead(&self) -> MutexGuard<'_, Ahead<K>> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shorten(&self, object: &mut K) {
+        object.meta_mut().managed_fields = None;
+        (self.trim)(object);
+    }
+
+    fn write(&self, event: &Event<K>) {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).apply_watcher_event(event);
     }
 
     /// What the watch has shown up to here takes the place of older answers.
-    fn catch_up(&self, event: &Event<K>) {
-        if let Event::Apply(object) | Event::Delete(object) | Event::InitApply(object) = event {
-            let shown = version(object);
-            let mut ahead = self.ahead();
-            ahead.seen = ahead.seen.max(shown);
-            ahead.answers.retain(|_, answer| version(answer.as_ref()) > shown);
+    fn catch_up(&self, shown: &K) {
+        let shown = version(shown);
+        let mut ahead = self.ahead();
+        ahead.seen = ahead.seen.max(shown);
+        ahead.answers.retain(|_, answer| version(answer.as_ref()) > shown);
+    }
+
+    fn tell(&self, object: Arc<K>) {
+        // No reader yet is fine: a late one begins with a snapshot.
+        let _ = self.touches.send(Touch::Object(object));
+    }
+}
+
+impl<K: Watched> Shelf<K> for Hub<K> {
+    fn put(&self, mut object: K) {
+        self.shorten(&mut object);
+        let key = ObjectRef::from_obj(&object);
+        let before = self.store.get(&key);
+        self.catch_up(&object);
+        if before.as_ref().is_some_and(|before| before.resource_version() == object.resource_version()) {
+            return;
         }
+        let disowned = before.filter(|before| before.owner_references() != object.owner_references());
+        self.write(&Event::Apply(object));
+        // The object as it was, when its owners change: those it had want to know.
+        for touched in disowned.into_iter().chain(self.store.get(&key)) {
+            self.tell(touched);
+        }
+    }
+
+    fn take(&self, mut object: K) {
+        self.shorten(&mut object);
+        self.catch_up(&object);
+        let gone = Event::Delete(object);
+        self.write(&gone);
+        if let Event::Delete(object) = gone {
+            self.tell(Arc::new(object));
+        }
+    }
+
+    fn sweep(&self, place: &Place, listed: &HashSet<Key>) {
+        let gone = self.store.state_filter(|object| {
+            let key = (object.namespace().unwrap_or_default(), object.name_any());
+            place.holds(&key.0) && !listed.contains(&key)
+        });
+        for object in gone {
+            self.write(&Event::Delete(object.as_ref().clone()));
+            self.tell(object);
+        }
+        self.pending.send_if_modified(|pending| pending.remove(place));
     }
 }
 
@@ -166,63 +267,20 @@ fn version<K: Resource>(object: &K) -> u128 {
     object.meta().resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(0)
 }
 
-async fn follow<K: Watched>(
-    events: impl Stream<Item = Event<K>> + Send,
-    mut writer: StoreWriter<K>,
-    hub: Hub<K>,
-) {
-    let mut events = std::pin::pin!(events);
-    while let Some(mut event) = events.next().await {
-        strip(&mut event);
-        let before = matches!(event, Event::InitDone).then(|| index(&hub.store));
-        let disowned = disowned(&event, &hub.store);
-        writer.apply_watcher_event(&event);
-        hub.catch_up(&event);
-        for object in disowned.into_iter().chain(touched_by(event, before, &hub.store)) {
-            // No reader yet is fine: a late one begins with a snapshot.
-            let _ = hub.touches.send(Touch::Object(object));
-        }
-    }
-}
-
-/// The object as it was, when its owners change: those it had want to know.
-fn disowned<K: Watched>(event: &Event<K>, store: &Store<K>) -> Option<Arc<K>> {
-    let Event::Apply(object) = event else { return None };
-    let before = store.get(&ObjectRef::from_obj(object))?;
-    (before.owner_references() != object.owner_references()).then_some(before)
-}
-
-/// Managed fields are half of an object's size and nobody here reads them.
-fn strip<K: Resource>(event: &mut Event<K>) {
-    if let Event::Apply(object) | Event::Delete(object) | Event::InitApply(object) = event {
-        object.meta_mut().managed_fields = None;
-    }
-}
-
-fn index<K: Watched>(store: &Store<K>) -> Index<K>
+/// What is told from now on.
+fn live<T: Send + Sync + 'static>(
+    receiver: broadcast::Receiver<Touch<T>>,
+) -> impl Stream<Item = Touch<T>> + Send
 where
-    ObjectRef<K>: Eq + Hash,
+    Touch<T>: Clone,
 {
-    store.state().into_iter().map(|object| (ObjectRef::from_obj(object.as_ref()), object)).collect()
-}
-
-/// After a relist: what vanished while nobody looked, and what is new or another version.
-fn touched_by<K: Watched>(event: Event<K>, before: Option<Index<K>>, store: &Store<K>) -> Vec<Arc<K>> {
-    match event {
-        Event::Apply(object) | Event::Delete(object) => vec![Arc::new(object)],
-        Event::Init | Event::InitApply(_) => vec![],
-        Event::InitDone => {
-            let before = before.unwrap_or_default();
-            let after = index(store);
-            let changed = after.iter().filter(|(key, object)| {
-                before.get(*key).is_none_or(|old| old.resource_version() != object.resource_version())
-            });
-            let changed: Vec<_> = changed.map(|(_, object)| Arc::clone(object)).collect();
-            let gone =
-                before.into_iter().filter(|(key, _)| !after.contains_key(key)).map(|(_, object)| object);
-            gone.chain(changed).collect()
+    stream::unfold(receiver, |mut receiver| async move {
+        match receiver.recv().await {
+            Ok(touch) => Some((touch, receiver)),
+            Err(RecvError::Lagged(_)) => Some((Touch::Resync, receiver)),
+            Err(RecvError::Closed) => None,
         }
-    }
+    })
 }
 
 /// One object that does not decode must not stop the watch for the others.

@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use crds::k8s::{Lease, LeaseSpec, MicroTime};
 use crds::names::managers;
 use kube::api::{Api, PostParams};
-use kube::{Client, ResourceExt};
+use kube::ResourceExt;
 
 use crate::clock;
+use crate::health::Pulse;
 
 /// How long a lease that is not renewed keeps others waiting.
 const DURATION: Duration = Duration::from_secs(10);
@@ -24,6 +25,8 @@ const RENEW: Duration = Duration::from_secs(3);
 const RETRY: Duration = Duration::from_secs(1);
 /// How long one request may take: three tries fit into what is left after a renewal.
 const REQUEST: Duration = Duration::from_secs(2);
+/// After how long without a turn of its loop the candidate counts as stuck.
+pub const STUCK: Duration = Duration::from_secs(30);
 
 /// Why there is no lease.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +82,7 @@ pub struct Candidate {
     name: String,
     holder: String,
     claim: Claim,
+    pulse: Pulse,
     /// The lease as it was last written by us.
     held: Option<Lease>,
 }
@@ -90,10 +94,10 @@ struct Seen {
 }
 
 impl Candidate {
-    /// A candidate for the lease of that name; `holder` must be another one for each replica.
-    pub fn new(client: Client, namespace: &str, name: &str, holder: String) -> Self {
-        let api = Api::namespaced(client, namespace);
-        Self { api, name: name.to_owned(), holder, claim: Claim::none(), held: None }
+    /// A candidate for the lease of that name; `holder` must be another one for each replica. Whether it waits or
+    /// holds, `pulse` beats.
+    pub fn new(api: Api<Lease>, name: &str, holder: String, pulse: Pulse) -> Self {
+        Self { api, name: name.to_owned(), holder, claim: Claim::none(), pulse, held: None }
     }
 
     /// What writers ask.
@@ -105,6 +109,7 @@ impl Candidate {
     pub async fn acquire(&mut self) {
         let mut seen = Seen { version: None, since: Instant::now() };
         loop {
+            self.pulse.beat();
             match self.attempt(&mut seen).await {
                 Ok(true) => {
                     tracing::info!(lease = self.name, holder = self.holder, "leading");
@@ -129,6 +134,7 @@ impl Candidate {
     /// When it is lost; then nothing may be written any more.
     pub async fn hold(&mut self) -> Error {
         loop {
+            self.pulse.beat();
             tokio::time::sleep(RENEW).await;
             while let Err(error) = self.renew().await {
                 let taken = matches!(&error, kube::Error::Api(status) if status.is_conflict());
@@ -274,5 +280,6 @@ mod tests {
     fn what_is_current_ends_well_before_others_may_take_over() {
         assert!(CURRENT + REQUEST < DURATION);
         assert!(RENEW + REQUEST + RETRY < CURRENT, "one failed renewal does not end it");
+        assert!(RENEW + CURRENT + REQUEST < STUCK && RETRY + REQUEST * 2 < STUCK, "no turn takes that long");
     }
 }

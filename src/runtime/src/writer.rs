@@ -156,7 +156,7 @@ impl Writer {
         let sent = api.create(&params, object);
         match self.answered("create", Target::of::<K>(&object.name_any()), sent).await {
             Ok(made) => Ok(Some(made)),
-            Err(Error::Api { source, .. }) if is(&source, kube::core::Status::is_already_exists) => Ok(None),
+            Err(Error::Api { cause, .. }) if is(&cause, kube::core::Status::is_already_exists) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -193,11 +193,8 @@ impl Writer {
         #[expect(clippy::disallowed_methods, reason = "this is the writer")]
         let sent = api.delete(name, &params);
         match self.answered("delete", Target::of::<K>(name), sent).await {
-            Err(Error::Api { source, .. })
-                if is(&source, |status| status.is_not_found() || status.is_conflict()) =>
-            {
-                Ok(())
-            }
+            // A conflict is no end: it may be another object by now, or the API server's hiccup. The next look tells.
+            Err(Error::Api { cause, .. }) if is(&cause, kube::core::Status::is_not_found) => Ok(()),
             answer => answer.map(drop),
         }
     }

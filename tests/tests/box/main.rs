@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod ends;
 #[cfg(test)]
+mod families;
+#[cfg(test)]
 mod nodes;
 #[cfg(test)]
 mod pods;

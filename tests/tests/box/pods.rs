@@ -68,7 +68,7 @@ pub(crate) async fn run_pods(
     try_join_all(started).await
 }
 
-fn is_ready(pod: Option<&Pod>) -> bool {
+pub(crate) fn is_ready(pod: Option<&Pod>) -> bool {
     let conditions = pod.and_then(|pod| pod.status.as_ref()?.conditions.as_ref());
     conditions.is_some_and(|all| all.iter().any(|one| one.type_ == "Ready" && one.status == "True"))
 }

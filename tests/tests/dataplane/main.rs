@@ -3,8 +3,10 @@
 #![allow(clippy::indexing_slicing, reason = "JSON is indexed, and gives null where nothing is")]
 
 mod children;
+mod network;
 mod refusals;
 mod scaling;
+mod trouble;
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
@@ -44,6 +46,20 @@ fn main() -> ExitCode {
         scaling::an_autoscaler_takes_over_what_runs_and_gives_it_back,
         scaling::kubectl_scale_and_the_scale_subresource_tell_the_truth,
         scaling::a_disruption_budget_is_kept_and_removed,
+        network::another_type_of_service_keeps_its_address,
+        network::a_renamed_service_takes_its_node_port_along,
+        network::a_selector_can_be_overridden,
+        network::listens_of_ones_own_are_left_alone,
+        network::a_sidecar_keeps_its_port,
+        network::a_conflict_with_what_is_needed_is_named,
+        trouble::a_missing_reference_is_told_and_heals_when_it_appears,
+        trouble::a_crash_loop_is_told,
+        trouble::a_command_that_does_not_exist_is_told,
+        trouble::pods_that_no_node_takes_are_told,
+        trouble::a_policy_that_refuses_pods_is_told,
+        trouble::a_missing_service_account_is_told,
+        trouble::a_node_port_that_is_taken_is_told,
+        trouble::pods_that_never_become_ready_are_told,
     ];
     world::run(Options { dns: true, ..Options::default() }, scenarios)
 }
@@ -117,6 +133,22 @@ async fn answered(s: &Scenario, to: SocketAddr, path: &str) -> Result<http::Answ
     tokio::time::timeout(BACK, asked)
         .await
         .with_context(|| format!("http://{to}{path} was not answered in {BACK:?}"))
+}
+
+/// Waits until an address answers with these words.
+async fn answered_with(s: &Scenario, to: SocketAddr, path: &str, words: &str) -> Result<()> {
+    let asked = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(100));
+        loop {
+            ticks.tick().await;
+            match http::get(&s.world.cluster, to, "any", path).await {
+                Ok(answer) if answer.body.contains(words) => return,
+                _ => {}
+            }
+        }
+    };
+    let asked = tokio::time::timeout(BACK, asked).await;
+    asked.with_context(|| format!("http://{to}{path} did not answer with {words:?} in {BACK:?}"))
 }
 
 async fn an_empty_specification_is_enough(s: Scenario) -> Result<()> {

@@ -3,10 +3,11 @@
 //! In: a [`Layout`]. Out: a [`Line`] each. Never starts anything.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::Layout;
-use crate::address;
+use super::{Layout, SIMULATED};
+use crate::address::{self, Family};
 use crate::options::Images;
 
 /// A program to run, in which network, under which name in the logs.
@@ -60,6 +61,8 @@ pub(crate) fn etcd(layout: &Layout) -> Line {
         .set("log-level", "warn")
         // Nothing of a box outlives it, so nothing need reach a disk.
         .set("unsafe-no-fsync", "true")
+        // Its default, 2 GB, is less than a benchmark may write.
+        .set("quota-backend-bytes", "8000000000")
 }
 
 pub(crate) fn apiserver(layout: &Layout) -> Line {
@@ -67,8 +70,8 @@ pub(crate) fn apiserver(layout: &Layout) -> Line {
         .set("etcd-servers", "http://127.0.0.1:2379")
         .set("secure-port", address::API_PORT.to_string())
         // A loopback address is refused, and without endpoints of `default/kubernetes` no pod reaches the API.
-        .set("advertise-address", address::node(1).to_string())
-        .set("service-cluster-ip-range", address::SERVICES)
+        .set("advertise-address", layout.families().first().node(1).to_string())
+        .set("service-cluster-ip-range", layout.families().joined(Family::services))
         .set("authorization-mode", "Node,RBAC")
         .set("enable-admission-plugins", "NodeRestriction")
         .set("allow-privileged", "true")
@@ -93,14 +96,16 @@ pub(crate) fn apiserver(layout: &Layout) -> Line {
         .set("proxy-client-key-file", layout.pki("front-proxy-client.key"))
         .set("audit-policy-file", layout.file("audit.json"))
         .set("audit-log-path", layout.logs().join("audit.log"))
+        // In MB. Without it, one of 100 MB is put away, and with it the requests that somebody counts.
+        .set("audit-log-maxsize", "4000")
 }
 
 pub(crate) fn controllers(layout: &Layout) -> Line {
-    Line::kubernetes(layout, "kube-controller-manager")
+    let line = Line::kubernetes(layout, "kube-controller-manager")
         .set("kubeconfig", layout.file("controllers.kubeconfig"))
         .set("bind-address", "127.0.0.1")
         .set("cert-dir", layout.data().join("pki/controllers"))
-        .set("cluster-cidr", address::PODS)
+        .set("cluster-cidr", layout.families().joined(Family::pods))
         .set("cluster-signing-cert-file", layout.pki("ca.crt"))
         .set("cluster-signing-key-file", layout.pki("ca.key"))
         .set("leader-elect", "false")
@@ -109,7 +114,13 @@ pub(crate) fn controllers(layout: &Layout) -> Line {
         .set("use-service-account-credentials", "true")
         // The defaults (20 and 30 a second) make a busy test wait for its client.
         .set("kube-api-qps", "200")
-        .set("kube-api-burst", "400")
+        .set("kube-api-burst", "400");
+    if !layout.options.metrics {
+        return line;
+    }
+    // The defaults are 15 s, and 30 s in which a new pod's figures do not count.
+    line.set("horizontal-pod-autoscaler-sync-period", "2s")
+        .set("horizontal-pod-autoscaler-initial-readiness-delay", "0s")
 }
 
 pub(crate) fn scheduler(layout: &Layout) -> Line {
@@ -118,6 +129,8 @@ pub(crate) fn scheduler(layout: &Layout) -> Line {
         .set("bind-address", "127.0.0.1")
         .set("cert-dir", layout.data().join("pki/scheduler"))
         .set("leader-elect", "false")
+        .set("kube-api-qps", "200")
+        .set("kube-api-burst", "400")
 }
 
 pub(crate) fn kubelet(layout: &Layout, node: u8) -> Line {
@@ -127,7 +140,7 @@ pub(crate) fn kubelet(layout: &Layout, node: u8) -> Line {
         .set("kubeconfig", layout.node(node).join("kubelet.kubeconfig"))
         .set("root-dir", layout.node(node).join("kubelet"))
         .set("cert-dir", layout.node(node).join("pki"))
-        .set("node-ip", address::node(node).to_string())
+        .set("node-ip", layout.families().joined(|family| family.node(node)))
         .set("hostname-override", address::node_name(node))
 }
 
@@ -137,12 +150,33 @@ pub(crate) fn proxy(layout: &Layout, node: u8) -> Line {
         .set("config", layout.node(node).join("proxy.json"))
 }
 
+/// What simulates nodes, when there are any.
+pub(crate) fn kwok(layout: &Layout) -> Option<Line> {
+    let line = Line {
+        name: "kwok".into(),
+        program: layout.kwok.clone()?,
+        arguments: Vec::new(),
+        env: vec![("TMPDIR", layout.scratch().into())],
+        netns: None,
+    };
+    let line = line
+        .set("kubeconfig", layout.inner_kubeconfig())
+        .set("manage-all-nodes", "false")
+        .set("manage-nodes-with-label-selector", format!("{SIMULATED}=true"))
+        // Its leases keep the nodes Ready.
+        .set("node-lease-duration-seconds", "40")
+        .set("cidr", address::SIMULATED);
+    Some(line)
+}
+
 pub(crate) fn containerd(layout: &Layout, node: u8) -> Line {
     let mut env = vec![("TMPDIR", layout.scratch().into())];
     if layout.options.images == Images::Real {
-        let proxy = format!("http://{}:{}", address::node(1), address::EGRESS_PORT);
+        let proxy = SocketAddr::from((layout.families().first().node(1), address::EGRESS_PORT));
+        let proxy = format!("http://{proxy}");
         env.extend(["HTTP_PROXY", "HTTPS_PROXY"].map(|name| (name, proxy.clone().into())));
-        env.push(("NO_PROXY", format!("{},{},127.0.0.0/8", address::PODS, address::SERVICES).into()));
+        let inside = layout.families().joined(|family| format!("{},{}", family.pods(), family.services()));
+        env.push(("NO_PROXY", format!("{inside},127.0.0.0/8,::1").into()));
     }
     let line = Line {
         name: "containerd".into(),

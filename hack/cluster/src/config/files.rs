@@ -9,7 +9,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::Layout;
-use crate::address;
+use crate::address::{self, Family};
 use crate::cgroup;
 use crate::image;
 use crate::options::Images;
@@ -17,6 +17,14 @@ use crate::options::Images;
 /// Processor cores that each node offers to the scheduler, whatever the machine has: a Gateway
 /// asking for a tenth of a core must not wait because a developer's machine has only two.
 pub(crate) const CORES: &str = "32";
+
+/// The label of simulated nodes, and the key of the taint that keeps pods off them, or off the real ones.
+pub(crate) const SIMULATED: &str = "silverback.dev/simulated";
+
+/// The taint that keeps away pods which do not tolerate it.
+pub(crate) fn taint() -> Value {
+    json!({ "key": SIMULATED, "value": "true", "effect": "NoSchedule" })
+}
 
 /// A kubeconfig with everything in it: authority, and certificate and key of the user, PEM.
 pub(crate) fn kubeconfig(server: &str, authority: &str, identity: (&str, &str)) -> Value {
@@ -36,6 +44,7 @@ pub(crate) fn kubelet_config(layout: &Layout, node: u8) -> Value {
     let mut config = json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
+        "address": layout.families().first().every(),
         "authentication": { "anonymous": { "enabled": false }, "x509": { "clientCAFile": layout.pki("ca.crt") } },
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": format!("/{}/{}", cgroup::group(&layout.name), address::node_name(node)),
@@ -64,7 +73,10 @@ pub(crate) fn kubelet_config(layout: &Layout, node: u8) -> Value {
         "volumePluginDir": layout.node(node).join("volume-plugins"),
     });
     if let (true, Some(map)) = (layout.options.dns, config.as_object_mut()) {
-        map.insert("clusterDNS".into(), json!([address::DNS]));
+        map.insert("clusterDNS".into(), json!([layout.families().first().dns()]));
+    }
+    if let (true, Some(map)) = (layout.options.only_simulated, config.as_object_mut()) {
+        map.insert("registerWithTaints".into(), json!([taint()]));
     }
     config
 }
@@ -74,7 +86,7 @@ pub(crate) fn proxy_config(layout: &Layout, node: u8) -> Value {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
         "clientConnection": { "kubeconfig": layout.file("proxy.kubeconfig") },
-        "clusterCIDR": address::PODS,
+        "clusterCIDR": layout.families().joined(Family::pods),
         // These sysctls belong to the machine, and are read-only in a container.
         "conntrack": { "maxPerCore": 0, "min": 0, "tcpCloseWaitTimeout": "0s", "tcpEstablishedTimeout": "0s" },
         "hostnameOverride": address::node_name(node),
@@ -86,6 +98,10 @@ pub(crate) fn proxy_config(layout: &Layout, node: u8) -> Value {
 
 /// The network of a node's pods, for the CNI plugins.
 pub(crate) fn cni(layout: &Layout, node: u8) -> Value {
+    let ranges = layout.families().list().iter().map(|family| {
+        // A range of its own for each family; the first one gives a pod its first address.
+        json!([{ "subnet": family.pods_of(node), "gateway": family.node(node) }])
+    });
     json!({
         "cniVersion": "1.0.0",
         "name": "box",
@@ -97,7 +113,7 @@ pub(crate) fn cni(layout: &Layout, node: u8) -> Value {
             "ipam": {
                 "type": "host-local",
                 "dataDir": layout.node(node).join("addresses"),
-                "ranges": [[{ "subnet": address::pods_of(node), "gateway": address::node(node) }]],
+                "ranges": ranges.collect::<Vec<_>>(),
             },
         }],
     })

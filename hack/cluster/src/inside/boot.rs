@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use kube::Client;
 
 use super::supervise::{Failures, Supervisor};
-use super::{balancer, cluster, dns, forward, images, init, network, prepare};
+use super::{balancer, cluster, dns, forward, images, init, metrics, network, prepare, simulation};
 use crate::address;
 use crate::config::Layout;
 use crate::progress::{Event, Progress, tell};
@@ -74,11 +74,19 @@ async fn start(layout: &Layout, supervisor: &Supervisor, steps: &Steps) -> Resul
         images::import_first(layout, steps)
     )?;
     tokio::spawn(balancer::run(client.clone()));
-    forward::start(listener()?)?;
+    forward::start(listener()?, address::api(layout.families()))?;
     cluster::wait_for_nodes(layout, &client, steps).await?;
     if layout.options.dns {
         dns::wait(&client).await?;
         steps.tell("dns", "CoreDNS answers")?;
+    }
+    if layout.options.simulated_nodes > 0 {
+        simulation::wait(layout, &client).await?;
+        steps.tell("cluster", "the simulated nodes are Ready")?;
+    }
+    if layout.options.metrics {
+        metrics::wait(layout, &client).await;
+        steps.tell("metrics", "metrics-server serves figures")?;
     }
     Ok(())
 }
@@ -100,7 +108,7 @@ fn listener() -> Result<TcpListener> {
 fn facts(layout: &Layout) -> Facts {
     let node = |number| Node {
         name: address::node_name(number),
-        address: address::node(number),
+        addresses: layout.families().list().iter().map(|family| family.node(number)).collect(),
         containerd: layout.containerd_socket(number),
         netns: Layout::netns(number),
     };

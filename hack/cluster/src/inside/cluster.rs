@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::boot::Steps;
 use super::supervise::Supervisor;
-use super::{dns, tools};
+use super::{dns, metrics, simulation, tools};
 use crate::address;
 use crate::config::{self, Layout};
 
@@ -45,7 +45,14 @@ pub(crate) async fn start(
     }
     let mut objects = config::capacity();
     if layout.options.dns {
-        objects.extend(dns::objects());
+        objects.extend(dns::objects(layout.families()));
+    }
+    if layout.options.metrics {
+        objects.extend(metrics::objects(layout));
+    }
+    if let Some(kwok) = config::kwok(layout) {
+        supervisor.start(&kwok)?;
+        objects.extend(simulation::objects(layout));
     }
     tools::apply(layout, &objects).await
 }
@@ -96,7 +103,7 @@ async fn raise_capacity(nodes: &Api<Node>, name: &str) -> Result<()> {
     }
 }
 
-fn is_ready() -> impl Condition<Node> {
+pub(crate) fn is_ready() -> impl Condition<Node> {
     |node: Option<&Node>| {
         let status = node.and_then(|node| node.status.as_ref());
         let conditions = status.and_then(|status| status.conditions.as_ref());

@@ -11,8 +11,9 @@ use kube::runtime::wait::await_condition;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::address;
+use super::simulation;
 use crate::image::Archive;
+use crate::options::Families;
 
 const IMAGE: &str = "localhost/silverback/coredns:1";
 const NAMESPACE: &str = "kube-system";
@@ -61,7 +62,7 @@ fn is_available(deployment: Option<&Deployment>) -> bool {
 }
 
 /// What runs it.
-pub(crate) fn objects() -> Vec<Value> {
+pub(crate) fn objects(families: Families) -> Vec<Value> {
     let metadata =
         |name: &str| json!({ "name": name, "namespace": NAMESPACE, "labels": { "k8s-app": "kube-dns" } });
     let global = json!({ "name": "system:coredns" });
@@ -88,13 +89,13 @@ pub(crate) fn objects() -> Vec<Value> {
             "template": { "metadata": { "labels": { "k8s-app": "kube-dns" } }, "spec": pod() },
         } }),
         json!({ "apiVersion": "v1", "kind": "Service", "metadata": metadata("kube-dns"), "spec": {
-            "clusterIP": address::DNS, "ports": ports, "selector": { "k8s-app": "kube-dns" } } }),
+            "clusterIP": families.first().dns(), "ports": ports, "selector": { "k8s-app": "kube-dns" } } }),
     ]
 }
 
 fn pod() -> Value {
     let probe = json!({ "httpGet": { "path": "/ready", "port": 8181 }, "periodSeconds": 1 });
-    json!({
+    let mut pod = json!({
         "serviceAccountName": "coredns",
         "priorityClassName": "system-cluster-critical",
         "dnsPolicy": "Default",
@@ -113,7 +114,9 @@ fn pod() -> Value {
             "volumeMounts": [{ "name": "config", "mountPath": "/etc/coredns" }],
         }],
         "volumes": [{ "name": "config", "configMap": { "name": "coredns" } }],
-    })
+    });
+    simulation::keep_real(&mut pod);
+    pod
 }
 
 #[cfg(test)]
@@ -122,7 +125,7 @@ mod tests {
 
     #[test]
     fn the_service_has_the_address_that_pods_are_told() {
-        let service = objects().pop().unwrap();
+        let service = objects(Families::Dual).pop().unwrap();
         assert_eq!(service["spec"]["clusterIP"], "10.96.0.10");
     }
 

@@ -10,7 +10,7 @@ use tokio::process::Command;
 
 use super::boot::Steps;
 use super::cluster::INTERVAL;
-use super::dns;
+use super::{dns, metrics};
 use crate::config::Layout;
 use crate::image::{self, Archive};
 
@@ -22,7 +22,9 @@ pub(crate) async fn import_first(layout: &Layout, steps: &Steps) -> Result<()> {
         ..Archive::default()
     };
     let dns = layout.coredns.clone().map(dns::archive);
-    for (name, archive) in [("pause.tar", Some(pause)), ("coredns.tar", dns)] {
+    let metrics = layout.metrics_server.clone().map(metrics::archive);
+    let own = [("pause.tar", Some(pause)), ("coredns.tar", dns), ("metrics-server.tar", metrics)];
+    for (name, archive) in own {
         let Some(archive) = archive else { continue };
         let path = layout.scratch().join(name);
         let file = path.clone();

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::mount::{MsFlags, mount};
 
-use crate::address;
 use crate::config::Layout;
 
 const NONE: Option<&str> = None;
@@ -110,7 +109,8 @@ fn resolver_target() -> Option<PathBuf> {
 
 fn own_resolver(layout: &Layout, file: &Path, target: Option<&Path>) -> Result<()> {
     // Without DNS in the cluster no name is found, at once: nothing listens on this address.
-    let server = if layout.options.dns { address::DNS } else { std::net::Ipv4Addr::LOCALHOST };
+    let family = layout.families().first();
+    let server = if layout.options.dns { family.dns() } else { family.loopback() };
     let plain = format!("nameserver {server}\n");
     // Pods get this one as a base, and must not inherit a search list.
     fs::write(layout.file("resolv.conf"), &plain)?;

@@ -16,6 +16,7 @@ use rcgen::{
 use time::{Duration, OffsetDateTime};
 
 use crate::address;
+use crate::options::Families;
 
 /// An authority, and the directory where what it signs goes.
 pub(crate) struct Authority {
@@ -32,17 +33,15 @@ pub(crate) struct Identity {
 }
 
 /// Makes everything that the components read from files; the cluster's authority, to sign more.
-pub(crate) fn make(dir: &Path, nodes: std::ops::RangeInclusive<u8>) -> Result<Authority> {
+pub(crate) fn make(dir: &Path, nodes: std::ops::RangeInclusive<u8>, families: Families) -> Result<Authority> {
     fs::create_dir_all(dir)?;
     let authority = Authority::new(dir, "ca", "box")?;
-    authority.server("apiserver", "kube-apiserver", &api_names())?;
+    authority.server("apiserver", "kube-apiserver", &api_names(families))?;
     for node in nodes {
         let user = format!("system:node:{}", address::node_name(node));
-        authority.server(
-            &format!("kubelet-{node}"),
-            &user,
-            &[address::node_name(node), address::node(node).to_string()],
-        )?;
+        let mut names = vec![address::node_name(node)];
+        names.extend(families.list().iter().map(|family| family.node(node).to_string()));
+        authority.server(&format!("kubelet-{node}"), &user, &names)?;
     }
     authority.client_files("apiserver-kubelet", "kube-apiserver-kubelet-client", Some("system:masters"))?;
     let front = Authority::new(dir, "front-proxy-ca", "box-front-proxy")?;
@@ -55,7 +54,7 @@ pub(crate) fn make(dir: &Path, nodes: std::ops::RangeInclusive<u8>) -> Result<Au
 }
 
 /// The names under which the API server is called, inside and outside.
-fn api_names() -> Vec<String> {
+fn api_names(families: Families) -> Vec<String> {
     let hosts = [
         "localhost",
         "kubernetes",
@@ -63,8 +62,14 @@ fn api_names() -> Vec<String> {
         "kubernetes.default.svc",
         "kubernetes.default.svc.cluster.local",
     ];
-    let addresses = [Ipv4Addr::LOCALHOST, address::node(1), address::KUBERNETES];
-    hosts.iter().map(ToString::to_string).chain(addresses.iter().map(ToString::to_string)).collect()
+    // The way from outside leads to 127.0.0.1 whatever the box has.
+    let mut names: Vec<_> = hosts.iter().map(ToString::to_string).collect();
+    names.push(Ipv4Addr::LOCALHOST.to_string());
+    for family in families.list() {
+        let addresses = [family.loopback(), family.node(1), family.kubernetes()];
+        names.extend(addresses.iter().map(ToString::to_string));
+    }
+    names
 }
 
 impl Authority {
@@ -132,6 +137,7 @@ fn save(dir: &Path, file: &str, identity: &Identity) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv6Addr;
     use x509_parser::prelude::*;
 
     /// What a certificate says, as far as it matters here.
@@ -146,6 +152,9 @@ mod tests {
     fn text(name: &GeneralName<'_>) -> String {
         match name {
             GeneralName::IPAddress([a, b, c, d]) => Ipv4Addr::new(*a, *b, *c, *d).to_string(),
+            GeneralName::IPAddress(bytes) => {
+                Ipv6Addr::from(<[u8; 16]>::try_from(*bytes).unwrap()).to_string()
+            }
             GeneralName::DNSName(name) => (*name).to_owned(),
             other => panic!("{other:?}"),
         }
@@ -155,7 +164,7 @@ mod tests {
     fn every_file_of_the_command_lines_is_made() {
         let layout = crate::config::sample();
         let dir = tempfile::tempdir().unwrap();
-        make(dir.path(), layout.nodes()).unwrap();
+        make(dir.path(), layout.nodes(), layout.families()).unwrap();
         let lines = [crate::config::apiserver(&layout), crate::config::controllers(&layout)];
         let pki = layout.data().join("pki");
         for argument in lines.iter().flat_map(|line| &line.arguments) {
@@ -176,10 +185,18 @@ mod tests {
     #[test]
     fn the_api_server_may_be_called_from_both_sides() {
         let dir = tempfile::tempdir().unwrap();
-        make(dir.path(), 1..=1).unwrap();
+        make(dir.path(), 1..=1, Families::Dual).unwrap();
         let (_, issuer, names) = read(&fs::read_to_string(dir.path().join("apiserver.crt")).unwrap());
         assert_eq!(issuer, "CN=box");
-        for name in ["localhost", "kubernetes.default.svc", "127.0.0.1", "10.88.0.1", "10.96.0.1"] {
+        for name in [
+            "localhost",
+            "kubernetes.default.svc",
+            "127.0.0.1",
+            "10.88.0.1",
+            "10.96.0.1",
+            "fd00:10:88::1",
+            "fd00:10:96::1",
+        ] {
             assert!(names.iter().any(|one| one == name), "{name} is not in {names:?}");
         }
     }
@@ -187,7 +204,7 @@ mod tests {
     #[test]
     fn a_client_is_its_user_in_its_group() {
         let dir = tempfile::tempdir().unwrap();
-        let authority = make(dir.path(), 1..=1).unwrap();
+        let authority = make(dir.path(), 1..=1, Families::Ipv4).unwrap();
         let admin = authority.client("admin", Some("system:masters")).unwrap();
         let (subject, issuer, _) = read(&admin.certificate);
         assert_eq!((subject.as_str(), issuer.as_str()), ("CN=admin, O=system:masters", "CN=box"));

@@ -16,7 +16,7 @@ use crate::config::{self, Layout};
 
 /// Writes all of them.
 pub(crate) fn prepare(layout: &Layout) -> Result<()> {
-    let authority = pki::make(&layout.data().join("pki"), layout.nodes())?;
+    let authority = pki::make(&layout.data().join("pki"), layout.nodes(), layout.families())?;
     kubeconfigs(layout, &authority)?;
     write(&layout.file("audit.json"), &config::audit_policy())?;
     for node in layout.nodes() {
@@ -29,7 +29,7 @@ pub(crate) fn prepare(layout: &Layout) -> Result<()> {
 }
 
 fn kubeconfigs(layout: &Layout, authority: &Authority) -> Result<()> {
-    let inside = format!("https://{}", address::api());
+    let inside = format!("https://{}", address::api(layout.families()));
     let outside = format!("https://127.0.0.1:{}", layout.api_port);
     let save = |path: &Path, server: &str, user: &str, group: Option<&str>| {
         let identity = authority.client(user, group)?;

@@ -19,6 +19,8 @@ pub(super) struct Programs {
     kubernetes: PathBuf,
     runtime: PathBuf,
     coredns: Option<PathBuf>,
+    metrics_server: Option<PathBuf>,
+    kwok: Option<PathBuf>,
     pause: PathBuf,
     launcher: PathBuf,
 }
@@ -42,12 +44,18 @@ pub(super) fn provide(options: &Options, progress: &mut dyn FnMut(Progress)) -> 
     }
     let kubernetes = toolchain::ensure(Component::Kubernetes, progress)?.join("kubernetes");
     let runtime = toolchain::ensure(Component::Node, progress)?;
-    let coredns = if options.dns {
-        Some(toolchain::ensure(Component::CoreDns, progress)?.join("coredns"))
-    } else {
-        None
+    let mut only_if = |asked: bool, component, name: &str| -> Result<_> {
+        asked.then(|| Ok(toolchain::ensure(component, progress)?.join(name))).transpose()
     };
-    Ok(Programs { kubernetes, runtime, coredns, pause, launcher })
+    Ok(Programs {
+        kubernetes,
+        runtime,
+        coredns: only_if(options.dns, Component::CoreDns, "coredns")?,
+        metrics_server: only_if(options.metrics, Component::MetricsServer, "metrics-server")?,
+        kwok: only_if(options.simulated_nodes > 0, Component::Kwok, "kwok")?,
+        pause,
+        launcher,
+    })
 }
 
 /// The layout of a box, written where its own processes read it.
@@ -66,6 +74,8 @@ pub(super) fn lay_out(
         kubernetes: programs.kubernetes.clone(),
         runtime: programs.runtime.clone(),
         coredns: programs.coredns.clone(),
+        metrics_server: programs.metrics_server.clone(),
+        kwok: programs.kwok.clone(),
         pause: programs.pause.clone(),
         launcher: programs.launcher.clone(),
         api_port,

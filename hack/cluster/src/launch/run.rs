@@ -187,7 +187,10 @@ fn hold(layout: &Layout, listener: OwnedFd, teller: &Teller) -> Result<()> {
         | CloneFlags::CLONE_NEWIPC;
     unshare(all).context("cannot make namespaces: the box needs root and CAP_SYS_ADMIN")?;
     if layout.options.images == Images::Real {
-        teller.tell(Happening::WayAsked(TcpListener::bind(("0.0.0.0", address::EGRESS_PORT))?));
+        teller.tell(Happening::WayAsked(TcpListener::bind((
+            layout.families().first().every(),
+            address::EGRESS_PORT,
+        ))?));
     }
     let mut init = Command::new(&layout.launcher)
         .arg("init")

@@ -58,6 +58,7 @@ impl Place {
             images: arguments.images,
             dns: true,
             archives,
+            ..Options::default()
         };
         Ok(Self::Box(Box::new(Cluster::start(options, show::step).await?)))
     }

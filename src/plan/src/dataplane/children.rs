@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crds::dataplane::ServiceType;
+use crds::dataplane::{ExternalTrafficPolicy, ServiceType};
 use crds::defaults;
 use crds::k8s::{ByteString, Deployment, HorizontalPodAutoscaler, PodDisruptionBudget, Secret, Service};
 use crds::names::{self, annotations, labels, values};
@@ -36,11 +36,17 @@ pub fn ingress(identity: &Identity<'_>, ports: &[Mapped]) -> Wanted<Service> {
     let ingress = identity.ingress();
     let mut spec = json!({
         "ports": ports::service_ports(ports),
-        "selector": identity.selector(),
+        "selector": identity.service_selector(),
         "type": ingress.type_.map(ServiceType::as_str),
     });
-    if let (Some(policy), Some(spec)) = (ingress.external_traffic_policy, spec.as_object_mut()) {
-        spec.insert("externalTrafficPolicy".into(), json!(policy.as_str()));
+    if let Some(spec) = spec.as_object_mut() {
+        let policy = ingress.external_traffic_policy.map(ExternalTrafficPolicy::as_str);
+        let asked = [
+            ("externalTrafficPolicy", json!(policy)),
+            ("ipFamilies", json!(ingress.ip_families)),
+            ("ipFamilyPolicy", json!(ingress.ip_family_policy)),
+        ];
+        spec.extend(given(asked));
     }
     let extra = [(labels::SERVICE_TYPE, values::INGRESS), (labels::SERVICE_STATE, values::LIVE)];
     let metadata = metadata(identity, &extra, &ingress.annotations.clone().unwrap_or_default());
@@ -60,7 +66,7 @@ pub fn admin(identity: &Identity<'_>) -> Wanted<Service> {
         "clusterIP": "None",
         "ports": [port],
         "publishNotReadyAddresses": true,
-        "selector": identity.selector(),
+        "selector": identity.service_selector(),
         "type": "ClusterIP",
     });
     let extra = [(labels::SERVICE_TYPE, values::ADMIN), (labels::SERVICE_STATE, values::LIVE)];
@@ -86,12 +92,7 @@ pub fn autoscaler(identity: &Identity<'_>) -> Option<Wanted<HorizontalPodAutosca
             ("metrics", json!(scaling.metrics)),
             ("behavior", json!(scaling.behavior)),
         ];
-        spec.extend(
-            optional
-                .into_iter()
-                .filter(|(_, value)| !value.is_null())
-                .map(|(name, value)| (name.into(), value)),
-        );
+        spec.extend(given(optional));
     }
     let metadata = metadata(identity, &[(labels::TRACK, identity.track)], &BTreeMap::new());
     Some(Wanted::new(names::autoscaler(identity.name), metadata, fields([("spec", spec)])))
@@ -143,6 +144,12 @@ fn metadata(
         metadata.insert("annotations".into(), json!(annotations));
     }
     metadata
+}
+
+/// The fields that have a value.
+fn given<const N: usize>(fields: [(&str, Value); N]) -> impl Iterator<Item = (String, Value)> {
+    let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
+    fields.map(|(name, value)| (name.to_owned(), value))
 }
 
 fn fields<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {

@@ -1,12 +1,20 @@
 //! `DataPlane`: what it takes to run Kong as one asks for it.
 //!
 //! In: settings of the operator, the resource, the certificate of its admin API. Out: its children as they are
-//! wanted and, from the children as they are, its status. What is wrong comes out as [`Invalid`].
+//! wanted and, from the children as they are, its status. What is wrong comes out as [`Invalid`], before anything
+//! is made.
 
 mod children;
+mod claims;
+mod container;
 mod environment;
+mod listen;
+mod needs;
 mod pod;
 mod ports;
+mod references;
+mod selector;
+mod settle;
 mod status;
 mod template;
 mod trouble;
@@ -15,13 +23,20 @@ use std::collections::BTreeMap;
 
 use crds::DataPlane;
 use crds::DataPlaneSpec;
+use crds::PodTemplatePatch;
 use crds::dataplane::{HorizontalScaling, IngressService};
 use crds::k8s::{Deployment, HorizontalPodAutoscaler, OwnerReference, PodDisruptionBudget, Secret, Service};
 use crds::names::{self, labels, values};
 use crds::wanted::Wanted;
+use serde_json::{Map, Value};
 
 use crate::invalid::{Invalid, Problem};
+use crate::merge;
+use claims::Claims;
+use ports::Mapped;
 
+pub use listen::Families;
+pub use references::{Kind, Reference};
 pub use status::{Seen, failed, is_rolled_out, status};
 
 /// What the operator was told about every `DataPlane`.
@@ -48,9 +63,17 @@ pub struct Certificate {
     pub authority: String,
 }
 
-/// The children of a `DataPlane`. Whoever writes them names each, so that none is forgotten.
+/// A `DataPlane` that can be provisioned.
+pub struct Valid<'a> {
+    settings: &'a Settings,
+    identity: Identity<'a>,
+    ports: Vec<Mapped>,
+    template: Value,
+}
+
+/// The children that stand in front of the pods. Whoever writes them names each, so that none is forgotten.
 #[derive(Debug, Clone)]
-pub struct Objects {
+pub struct Network {
     /// The certificate of the admin API.
     pub certificate: Wanted<Secret>,
     /// The headless Service of the admin API.
@@ -59,10 +82,17 @@ pub struct Objects {
     pub ingress: Wanted<Service>,
     /// What evictions leave running, where a budget is asked for.
     pub disruption_budget: Option<Wanted<PodDisruptionBudget>>,
+}
+
+/// The children that run the pods.
+#[derive(Debug, Clone)]
+pub struct Workload {
     /// The pods.
     pub deployment: Wanted<Deployment>,
     /// What decides on their number, where the user leaves it to that.
     pub autoscaler: Option<Wanted<HorizontalPodAutoscaler>>,
+    /// What the pods refer to and somebody else has to provide.
+    pub references: Vec<Reference>,
 }
 
 /// Who the children belong to.
@@ -73,12 +103,20 @@ struct Identity<'a> {
     track: &'a str,
     spec: DataPlaneSpec,
     ingress: IngressService,
+    /// What the user wants Services to select instead of the pods.
+    selected: Option<BTreeMap<String, String>>,
 }
 
 impl Identity<'_> {
     /// Labels of the pods of this track; a Deployment's selector, which can never change.
     fn selector(&self) -> BTreeMap<&'static str, String> {
         selector(self.name, self.track)
+    }
+
+    /// What the Services select.
+    fn service_selector(&self) -> BTreeMap<String, String> {
+        let own = || self.selector().into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        self.selected.clone().unwrap_or_else(own)
     }
 
     fn ingress(&self) -> &IngressService {
@@ -109,27 +147,58 @@ pub fn certificate_names(namespace: &str, dataplane: &str) -> Vec<String> {
     vec![format!("*.{service}.{namespace}.svc"), format!("{service}.{namespace}.svc")]
 }
 
-/// The children of `object`.
+/// Reads the specification of `object`.
 ///
 /// # Errors
-/// Everything in its specification that cannot be provisioned, all at once.
-pub fn objects(
-    settings: &Settings,
-    object: &DataPlane,
-    certificate: &Certificate,
-) -> Result<Objects, Invalid> {
-    let identity = identity(object)?;
-    let ports = ports::mapped(identity.ingress().ports.as_deref().unwrap_or_default()).map_err(Invalid)?;
-    let ours = pod::ours(settings, &identity, &ports, &names::digest(&certificate.chain));
-    let template = template::merged(ours, identity.spec.deployment.as_ref()).map_err(Invalid)?;
-    Ok(Objects {
-        certificate: children::certificate(&identity, certificate),
-        admin: children::admin(&identity),
-        ingress: children::ingress(&identity, &ports),
-        disruption_budget: children::disruption_budget(&identity),
-        deployment: children::deployment(&identity, &template),
-        autoscaler: children::autoscaler(&identity),
-    })
+/// Everything in it that cannot be provisioned, all at once.
+pub fn valid<'a>(settings: &'a Settings, object: &'a DataPlane) -> Result<Valid<'a>, Invalid> {
+    let mut problems = Vec::new();
+    let selected = selector::overridden(object).unwrap_or_else(|problem| {
+        problems.push(problem);
+        None
+    });
+    let identity = Identity { selected, ..identity(object)? };
+    let deployment = identity.spec.deployment.as_ref();
+    let template = deployment.and_then(|deployment| deployment.pod_template_spec.as_ref());
+    let template = template.map_or_else(|| Value::Object(Map::new()), PodTemplatePatch::to_value);
+    let ports = identity.ingress().ports.as_deref().unwrap_or_default();
+    let ports = ports::mapped(ports, &Claims::of(&template)).unwrap_or_else(|wrong| {
+        problems.extend(wrong);
+        Vec::new()
+    });
+    let valid = Valid { settings, identity, ports, template };
+    // Neither the certificate nor the families make a template wrong.
+    problems.extend(template::problems(&pod::ours(&valid, "", Families::default()), &valid.template));
+    if problems.is_empty() { Ok(valid) } else { Err(Invalid(problems)) }
+}
+
+/// The Secrets and `ConfigMaps` that a user's template needs.
+pub fn references(template: &Value) -> Vec<Reference> {
+    references::of(&merge::bare(template))
+}
+
+impl Valid<'_> {
+    /// The children in front of the pods.
+    pub fn network(&self, certificate: &Certificate) -> Network {
+        let identity = &self.identity;
+        Network {
+            certificate: children::certificate(identity, certificate),
+            admin: children::admin(identity),
+            ingress: children::ingress(identity, &self.ports),
+            disruption_budget: children::disruption_budget(identity),
+        }
+    }
+
+    /// The children that run the pods, whose Services got addresses of these families.
+    pub fn workload(&self, certificate: &Certificate, families: Families) -> Workload {
+        let ours = pod::ours(self, &names::digest(&certificate.chain), families);
+        let template = template::merged(ours, &self.template);
+        Workload {
+            deployment: children::deployment(&self.identity, &template),
+            autoscaler: children::autoscaler(&self.identity),
+            references: references(&self.template),
+        }
+    }
 }
 
 fn identity(object: &DataPlane) -> Result<Identity<'_>, Invalid> {
@@ -148,7 +217,7 @@ fn identity(object: &DataPlane) -> Result<Identity<'_>, Invalid> {
     let spec = crds::defaults::defaulted(object.spec.clone());
     let services = spec.network.as_ref().and_then(|network| network.services.as_ref());
     let ingress = services.and_then(|services| services.ingress.clone()).unwrap_or_default();
-    Ok(Identity { name, namespace, owner, track: values::FIRST_TRACK, spec, ingress })
+    Ok(Identity { name, namespace, owner, track: values::FIRST_TRACK, spec, ingress, selected: None })
 }
 
 #[cfg(test)]

@@ -1,20 +1,24 @@
 //! Our pod template of a track.
 //!
-//! In: whose it is, the listeners, the certificate's hash. Out: the template before the user's is merged onto it.
+//! In: whose it is, the listeners, the certificate's hash, the IP families. Out: the template before the user's is merged onto it.
 
 use crds::defaults;
 use crds::names::{self, PROXY_CONTAINER, annotations};
 use serde_json::{Value, json};
 
+use super::listen::Families;
 use super::ports::{self, Mapped};
-use super::{Identity, Settings, environment};
+use super::{Identity, Settings, Valid, environment};
 
 /// Where the admin certificate is mounted; the peer's path, which users' sidecars know.
 pub const CERTIFICATE_DIR: &str = "/var/cluster-certificate";
 /// Kong's prefix, a volume: the root file system is read-only, and a configuration that KIC pushed
 /// survives a restart of the container there.
 pub const PREFIX_DIR: &str = "/kong_prefix";
-const CERTIFICATE_VOLUME: &str = "cluster-certificate";
+/// The volume with the admin certificate; the peer's name, which users' templates repeat.
+pub const CERTIFICATE_VOLUME: &str = "cluster-certificate";
+/// The volume of Kong's prefix.
+pub const PREFIX_VOLUME: &str = "kong-prefix";
 /// User and group `kong` of Kong's images.
 const KONG_ID: u32 = 1000;
 /// Seconds of serving on after deletion begins: what it takes until no node sends new connections.
@@ -24,24 +28,20 @@ pub const DRAIN_SECONDS: u64 = 15;
 const GRACE_SECONDS: u64 = 80;
 
 /// Our template, to which the user's is added.
-pub fn ours(settings: &Settings, identity: &Identity<'_>, ports: &[Mapped], certificate: &str) -> Value {
+pub fn ours(valid: &Valid<'_>, certificate: &str, families: Families) -> Value {
+    let identity = &valid.identity;
     let certificate_secret = names::admin_certificate(identity.name);
     let spec = json!({
         "automountServiceAccountToken": false,
-        "containers": [container(settings, ports)],
+        "containers": [container(valid.settings, &valid.ports, families)],
         // Variables named after Services would be taken for Kong's own where a Service is called kong.
         "enableServiceLinks": false,
-        "securityContext": {
-            "runAsGroup": KONG_ID,
-            "runAsNonRoot": true,
-            "runAsUser": KONG_ID,
-            "seccompProfile": { "type": "RuntimeDefault" },
-        },
+        "securityContext": { "seccompProfile": { "type": "RuntimeDefault" } },
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "topologySpreadConstraints": [spread(identity)],
         "volumes": [
             { "name": CERTIFICATE_VOLUME, "secret": { "secretName": certificate_secret } },
-            { "name": "kong-prefix", "emptyDir": {} },
+            { "name": PREFIX_VOLUME, "emptyDir": {} },
             { "name": "tmp", "emptyDir": {} },
         ],
     });
@@ -55,7 +55,7 @@ pub fn ours(settings: &Settings, identity: &Identity<'_>, ports: &[Mapped], cert
     json!({ "metadata": metadata, "spec": spec })
 }
 
-fn container(settings: &Settings, mapped: &[Mapped]) -> Value {
+fn container(settings: &Settings, mapped: &[Mapped], families: Families) -> Value {
     let mut open = ports::container_ports(&ports::listeners(mapped));
     open.extend([
         json!({ "name": "metrics", "containerPort": defaults::STATUS_PORT, "protocol": "TCP" }),
@@ -64,7 +64,7 @@ fn container(settings: &Settings, mapped: &[Mapped]) -> Value {
     json!({
         "name": PROXY_CONTAINER,
         "image": settings.image,
-        "env": environment::variables(mapped),
+        "env": environment::variables(mapped, families),
         // Kong's image stops gracefully by its own stop signal, SIGQUIT, which closes the listeners at once.
         "lifecycle": { "preStop": { "sleep": { "seconds": DRAIN_SECONDS } } },
         "livenessProbe": probe("/status", 10, 10, 3),
@@ -74,14 +74,18 @@ fn container(settings: &Settings, mapped: &[Mapped]) -> Value {
             "limits": { "cpu": defaults::CPU_LIMIT, "memory": defaults::MEMORY_LIMIT },
             "requests": { "cpu": defaults::CPU_REQUEST, "memory": defaults::MEMORY_REQUEST },
         },
+        // For this container and not for the pod: a sidecar may have to be somebody else.
         "securityContext": {
             "allowPrivilegeEscalation": false,
             "capabilities": { "drop": ["ALL"] },
             "readOnlyRootFilesystem": true,
+            "runAsGroup": KONG_ID,
+            "runAsNonRoot": true,
+            "runAsUser": KONG_ID,
         },
         "volumeMounts": [
             { "name": CERTIFICATE_VOLUME, "mountPath": CERTIFICATE_DIR, "readOnly": true },
-            { "name": "kong-prefix", "mountPath": PREFIX_DIR },
+            { "name": PREFIX_VOLUME, "mountPath": PREFIX_DIR },
             { "name": "tmp", "mountPath": "/tmp" },
         ],
     })

@@ -9,6 +9,7 @@ use crds::dataplane::{Address, AddressSource, AddressType, DataPlaneStatus};
 use crds::k8s::{Deployment, Pod, Service, Timestamp};
 use crds::names::values;
 
+use super::references::Reference;
 use super::trouble::{self, Trouble};
 
 /// The children as they are.
@@ -19,6 +20,8 @@ pub struct Seen<'a> {
     pub ingress: &'a Service,
     /// The pods.
     pub pods: &'a [Arc<Pod>],
+    /// What the pods refer to and nobody has made.
+    pub missing: &'a [Reference],
     /// The current time.
     pub now: Timestamp,
 }
@@ -28,9 +31,9 @@ pub fn status(object: &DataPlane, seen: &Seen<'_>) -> DataPlaneStatus {
     let generation = object.metadata.generation;
     let name = object.metadata.name.as_deref().unwrap_or_default();
     let deployed = seen.deployment.status.clone().unwrap_or_default();
-    let trouble = trouble::find(seen.pods, seen.deployment);
+    let trouble = trouble::unresolved(seen.missing).or_else(|| trouble::find(seen.pods, seen.deployment));
     let mut conditions = object.conditions().to_vec();
-    for update in [ready(seen, trouble.as_ref()), rolled_out(seen, trouble), address(seen)] {
+    for update in [ready(seen, trouble.as_ref()), rolled_out(seen, trouble), address(seen), resolved(seen)] {
         conditions::set(&mut conditions, Update { generation, ..update }, seen.now);
     }
     let selector = super::selector(name, values::FIRST_TRACK);
@@ -140,6 +143,16 @@ fn address(seen: &Seen<'_>) -> Update {
         "Service {name:?} of type LoadBalancer has no address yet. If none comes, the cluster has no load balancer controller: install one, or set spec.network.services.ingress.type to NodePort or ClusterIP"
     );
     update(types::ADDRESS_ASSIGNED, Status::False, reasons::ADDRESS_PENDING, message)
+}
+
+fn resolved(seen: &Seen<'_>) -> Update {
+    match trouble::unresolved(seen.missing) {
+        Some(Trouble { reason, message }) => update(types::RESOLVED_REFS, Status::False, reason, message),
+        None => {
+            let message = "every Secret and ConfigMap that podTemplateSpec refers to exists";
+            update(types::RESOLVED_REFS, Status::True, reasons::RESOLVED_REFS, message)
+        }
+    }
 }
 
 fn addresses(service: &Service) -> Vec<Address> {

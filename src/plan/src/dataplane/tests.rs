@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 
 mod status;
+mod template;
 
 fn dataplane(spec: Value) -> DataPlane {
     let object = json!({
@@ -22,12 +23,31 @@ fn certificate() -> Certificate {
     Certificate { chain: "CHAIN".into(), key: "KEY".into(), authority: "CA".into() }
 }
 
+/// All children.
+struct Objects {
+    certificate: Wanted<Secret>,
+    admin: Wanted<Service>,
+    ingress: Wanted<Service>,
+    disruption_budget: Option<Wanted<PodDisruptionBudget>>,
+    deployment: Wanted<Deployment>,
+    autoscaler: Option<Wanted<HorizontalPodAutoscaler>>,
+}
+
+fn planned_for(object: &DataPlane) -> Objects {
+    let settings = Settings { image: "kong:test".into() };
+    let valid = valid(&settings, object).unwrap();
+    let Network { certificate: secret, admin, ingress, disruption_budget } = valid.network(&certificate());
+    let Workload { deployment, autoscaler, .. } = valid.workload(&certificate(), Families::default());
+    Objects { certificate: secret, admin, ingress, disruption_budget, deployment, autoscaler }
+}
+
 fn planned(spec: Value) -> Objects {
-    objects(&Settings { image: "kong:test".into() }, &dataplane(spec), &certificate()).unwrap()
+    planned_for(&dataplane(spec))
 }
 
 fn refused(spec: Value) -> Vec<(String, String)> {
-    let Err(Invalid(problems)) = objects(&Settings::default(), &dataplane(spec), &certificate()) else {
+    let (settings, object) = (Settings::default(), dataplane(spec));
+    let Err(Invalid(problems)) = valid(&settings, &object).map(drop) else {
         panic!("it was accepted");
     };
     problems.into_iter().map(|p| (p.path, p.message)).collect()
@@ -208,7 +228,7 @@ fn a_resource_the_user_names_once_has_no_default_of_ours_beside_it() {
 fn long_names_still_give_names_that_kubernetes_takes() {
     let mut object = dataplane(json!({}));
     object.metadata.name = Some("x".repeat(253));
-    let objects = objects(&Settings::default(), &object, &certificate()).unwrap();
+    let objects = planned_for(&object);
     for name in
         [objects.deployment.name(), objects.ingress.name(), objects.admin.name(), objects.certificate.name()]
     {

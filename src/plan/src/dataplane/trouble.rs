@@ -10,6 +10,8 @@ use crds::conditions::reasons;
 use crds::k8s::{ContainerState, ContainerStateTerminated, ContainerStatus, Deployment, Pod};
 use crds::names::labels;
 
+use super::references::Reference;
+
 /// Why the kubelet says a container ended that could not be started, and waits that it will try to start.
 const NEVER_STARTED: &str = "StartError";
 const NEVER_STARTED_YET: &str = "RunContainerError";
@@ -33,6 +35,18 @@ pub fn find(pods: &[Arc<Pod>], deployment: &Deployment) -> Option<Trouble> {
         .or_else(|| refused(deployment))
         .or_else(|| each(unschedulable))
         .or_else(|| overdue(deployment))
+}
+
+/// What the pods wait for that is not there.
+pub fn unresolved(missing: &[Reference]) -> Option<Trouble> {
+    let named: Vec<_> = missing.iter().map(ToString::to_string).collect();
+    (!named.is_empty()).then(|| Trouble {
+        reason: reasons::REFERENCED_RESOURCES_NOT_AVAILABLE,
+        message: format!(
+            "not found in this namespace: {}. Create what is missing, or correct the reference",
+            named.join(", ")
+        ),
+    })
 }
 
 /// Pods that go, and those that were evicted or ended, say nothing about what will run.
@@ -146,6 +160,11 @@ fn refused(deployment: &Deployment) -> Option<Trouble> {
     let said = condition(deployment, "ReplicaFailure", "True")?;
     let (reason, remedy) = if said.contains("exceeded quota") || said.contains(" usage per ") {
         (reasons::QUOTA_EXCEEDED, "Raise the quota, or lower replicas or resources")
+    } else if ["error looking up service account", "no PriorityClass with name", "RuntimeClass \""]
+        .iter()
+        .any(|words| said.contains(words))
+    {
+        (reasons::REFERENCED_RESOURCES_NOT_AVAILABLE, "Create what is missing, or correct podTemplateSpec")
     } else {
         (reasons::REFUSED_BY_POLICY, "Change podTemplateSpec or the policy")
     };
@@ -163,7 +182,11 @@ fn overdue(deployment: &Deployment) -> Option<Trouble> {
         c.type_ == "Progressing" && c.reason.as_deref() == Some("ProgressDeadlineExceeded")
     };
     conditions.iter().find(late)?;
-    let message = "the pods did not become ready within progressDeadlineSeconds, and none says why. See the logs of the proxy container".to_owned();
+    let (namespace, name) = (&deployment.metadata.namespace, &deployment.metadata.name);
+    let (namespace, name) = (namespace.as_deref().unwrap_or_default(), name.as_deref().unwrap_or_default());
+    let message = format!(
+        "the pods did not become ready within progressDeadlineSeconds, and none says why. See what they wait for: kubectl describe pods -n {namespace}, and what Kong says: kubectl logs -n {namespace} deployment/{name} -c proxy"
+    );
     Some(Trouble { reason: reasons::PROGRESS_DEADLINE_EXCEEDED, message })
 }
 

@@ -4,7 +4,7 @@ use crds::conditions::reasons;
 use kube::Resource;
 use kube::core::Status;
 
-use crate::failure::Impact;
+use crate::failure::{self, Impact};
 
 /// Which object was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,18 +58,17 @@ pub enum Error {
         message: String,
     },
     /// The API server or the way to it failed.
-    #[error("{verb} of {target} failed")]
+    #[error("{verb} of {target} failed: {}. It is tried again", words(cause))]
     Api {
         /// What was tried.
         verb: &'static str,
         /// The object.
         target: Target,
-        /// The cause.
-        #[source]
-        source: Box<kube::Error>,
+        /// Why; the words are in the message already, without what kube adds for programmers.
+        cause: Box<kube::Error>,
     },
     /// There was no answer in time.
-    #[error("{verb} of {target} was not answered in time")]
+    #[error("{verb} of {target} was not answered in time. It is tried again")]
     Late {
         /// What was tried.
         verb: &'static str,
@@ -135,7 +134,7 @@ impl Error {
     /// What the API server's answer means.
     pub(super) fn of(verb: &'static str, target: Target, source: kube::Error) -> Self {
         let kube::Error::Api(status) = &source else {
-            return Self::Api { verb, target, source: Box::new(source) };
+            return Self::Api { verb, target, cause: Box::new(source) };
         };
         if is_namespace_terminating(status) {
             let name = status.details.as_ref().map(|details| details.name.clone()).unwrap_or_default();
@@ -145,9 +144,18 @@ impl Error {
             Some(cause) => {
                 Self::Refused { target, cause, message: status.message.trim_end_matches('.').to_owned() }
             }
-            None => Self::Api { verb, target, source: Box::new(source) },
+            None => Self::Api { verb, target, cause: Box::new(source) },
         }
     }
+}
+
+/// What the API server said; else what kept it from saying something.
+fn words(error: &kube::Error) -> String {
+    let said = match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        other => failure::chain(other),
+    };
+    said.trim_end_matches('.').to_owned()
 }
 
 fn is_namespace_terminating(status: &Status) -> bool {
@@ -215,6 +223,16 @@ mod tests {
             said(422, "spec.ports: Required value.").to_string(),
             "Service \"edge\": spec.ports: Required value. Correct the field that it names"
         );
+    }
+
+    #[test]
+    fn a_fault_is_told_in_the_api_servers_words_and_nothing_else() {
+        let error = said(500, "etcdserver: leader changed");
+        let told = "apply of Service \"edge\" failed: etcdserver: leader changed. It is tried again";
+        assert_eq!(failure::chain(&error), told);
+        let broken = kube::Error::Service(std::io::Error::other("connection refused").into());
+        let error = Error::of("apply", Target::of::<Service>("edge"), broken);
+        assert!(failure::chain(&error).ends_with("connection refused. It is tried again"), "{error}");
     }
 
     #[test]

@@ -163,6 +163,11 @@ impl Conf {
         all.insert("loaded_plugins".into(), Value::Object(loaded));
         Value::Object(all)
     }
+
+    /// The port that a caller used, as the Service shows it, of the one that it came in by.
+    pub fn outer_port(&self, inner: u16) -> u16 {
+        self.port_maps.get(&inner).copied().unwrap_or(inner)
+    }
 }
 
 /// The prefix, without a slash at its end.

@@ -50,8 +50,7 @@ pub struct Exchange<'a> {
 impl Exchange<'_> {
     /// The port that the caller used, as the Service shows it.
     pub fn port(&self) -> u16 {
-        let port = self.peer.local.port();
-        self.node.conf.port_maps.get(&port).copied().unwrap_or(port)
+        self.node.conf.outer_port(self.peer.local.port())
     }
 
     /// Milliseconds since the request came.

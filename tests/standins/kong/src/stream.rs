@@ -41,7 +41,7 @@ pub struct Asked<'a> {
     pub sni: Option<&'a str>,
     /// Who calls.
     pub source: SocketAddr,
-    /// What was called.
+    /// What was called, with the port that the caller used.
     pub destination: SocketAddr,
 }
 
@@ -122,7 +122,7 @@ async fn connection(
     source: SocketAddr,
     tls: Option<Arc<ServerConfig>>,
 ) -> Option<()> {
-    let destination = stream.local_addr().ok()?;
+    let destination = outer(node, stream.local_addr().ok()?);
     let snapshot = node.routing.borrow().clone();
     let asked = |protocol, sni| Asked { protocol, sni, source, destination };
     let Some(config) = tls else {
@@ -136,6 +136,12 @@ async fn connection(
     let service = snapshot.streams.find(&asked("tls", sni.as_deref()))?;
     let stream = TlsAcceptor::from(config).accept(stream).await.ok()?;
     carry(&snapshot, service, stream).await
+}
+
+/// As the caller knows it: routes are found by the port of the Service (Kong, `runloop/handler.lua`, `host_port`).
+fn outer(node: &Node, mut local: SocketAddr) -> SocketAddr {
+    local.set_port(node.conf.outer_port(local.port()));
+    local
 }
 
 /// Reads the name from the first TLS record without consuming it.

@@ -40,7 +40,7 @@ fn waiting(reason: &str, message: &str) -> Arc<Pod> {
 }
 
 fn seen(deployment: &Deployment, service: &Service, pods: &[Arc<Pod>]) -> crds::dataplane::DataPlaneStatus {
-    status(&dataplane(json!({})), &Seen { deployment, ingress: service, pods, now: now() })
+    status(&dataplane(json!({})), &Seen { deployment, ingress: service, pods, missing: &[], now: now() })
 }
 
 fn condition<'a>(status: &'a crds::dataplane::DataPlaneStatus, type_: &str) -> (&'a str, &'a str, &'a str) {
@@ -210,12 +210,35 @@ fn pods_that_are_refused_are_told_without_their_made_up_names() {
             "pods \"dataplane-edge-1-abcde\" is forbidden: violates PodSecurity \"restricted:latest\": hostNetwork",
             reasons::REFUSED_BY_POLICY,
         ),
+        (
+            "pods \"dataplane-edge-1-abcde\" is forbidden: error looking up service account team/x: serviceaccount \"x\" not found",
+            reasons::REFERENCED_RESOURCES_NOT_AVAILABLE,
+        ),
     ] {
         let status = seen(&refused(message), &service("ClusterIP", json!([])), &[]);
         let (_, told, text) = condition(&status, types::READY);
         assert_eq!(told, reason);
         assert!(!text.contains("abcde"), "{text}");
     }
+}
+
+#[test]
+fn what_is_referred_to_and_missing_is_named() {
+    use crate::dataplane::{Kind, Reference};
+    let missing = [Reference { kind: Kind::Secret, name: "tokens".into(), path: "spec.x".into() }];
+    let starting = deployment(json!({"replicas": 1}), json!({"observedGeneration": 2, "replicas": 1}));
+    let ingress = service("ClusterIP", json!([]));
+    let with = |deployment: &Deployment, missing: &[Reference]| {
+        status(&dataplane(json!({})), &Seen { deployment, ingress: &ingress, pods: &[], missing, now: now() })
+    };
+    let status = with(&starting, &missing);
+    for type_ in [types::READY, types::RESOLVED_REFS] {
+        let (state, reason, message) = condition(&status, type_);
+        assert_eq!((state, reason), ("False", reasons::REFERENCED_RESOURCES_NOT_AVAILABLE));
+        assert!(message.contains("Secret \"tokens\" (spec.x). Create"), "{message}");
+    }
+    assert_eq!(condition(&with(&serving(), &missing), types::READY).0, "True", "what serves goes on serving");
+    assert_eq!(condition(&with(&serving(), &[]), types::RESOLVED_REFS).0, "True");
 }
 
 #[test]
@@ -233,7 +256,7 @@ fn a_status_seen_twice_is_the_same() {
     let mut object = dataplane(json!({}));
     let (deployment, ingress) = (serving(), service("ClusterIP", json!([])));
     let at = |object: &DataPlane, now| {
-        status(object, &Seen { deployment: &deployment, ingress: &ingress, pods: &[], now })
+        status(object, &Seen { deployment: &deployment, ingress: &ingress, pods: &[], missing: &[], now })
     };
     let first = at(&object, now());
     object.status = Some(first.clone());

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
-use super::{Asked, address};
+use super::{Asked, address, outer};
 use crate::node::Node;
 
 /// A session ends after so long without an answer, as with nginx' `proxy_timeout`.
@@ -57,7 +57,7 @@ pub async fn serve(node: Arc<Node>, socket: UdpSocket) {
 
 async fn open(node: &Node, source: SocketAddr, destination: SocketAddr) -> Option<Arc<UdpSocket>> {
     let snapshot = node.routing.borrow().clone();
-    let asked = Asked { protocol: "udp", sni: None, source, destination };
+    let asked = Asked { protocol: "udp", sni: None, source, destination: outer(node, destination) };
     let service = snapshot.services.get(snapshot.streams.find(&asked)?)?;
     let target = address(&snapshot, service).await?;
     let any: SocketAddr =

@@ -47,9 +47,14 @@ fn udp_is_carried_by_destination_port() {
         }
     });
     let port = free_port();
-    let kong = Kong::start(&[("KONG_STREAM_LISTEN", &format!("127.0.0.1:{port} udp"))]);
+    let maps = format!("53:{port}");
+    let kong = Kong::start(&[
+        ("KONG_STREAM_LISTEN", &format!("127.0.0.1:{port} udp")),
+        ("KONG_PORT_MAPS", &maps),
+    ]);
+    // The port that the Service shows, not the one that Kong listens on.
     kong.configure(&json!({"services": [{"name": "s", "protocol": "udp", "host": "127.0.0.1", "port": target.port(), "routes": [
-        {"name": "r", "protocols": ["udp"], "destinations": [{"port": port}]}]}]}));
+        {"name": "r", "protocols": ["udp"], "destinations": [{"port": 53}]}]}]}));
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     client.set_read_timeout(Some(PATIENCE / 20)).unwrap();
     until("a datagram back", || {

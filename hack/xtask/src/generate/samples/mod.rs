@@ -1,5 +1,7 @@
 //! `manifests/samples`: manifests to begin with.
 //!
+//! The first ones stand here, those that show one feature each in [`features`].
+//!
 //! In: the API types. Out: one file for each, under a comment that says what it shows. Never: a field
 //! that the types do not know.
 
@@ -10,6 +12,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{File, yaml};
+
+mod features;
 
 /// Image of the backend in samples: it answers with the request that it got.
 const ECHO_IMAGE: &str = "registry.k8s.io/gateway-api/echo-basic:v1.5.1";
@@ -50,22 +54,32 @@ services:
           - /echo
 "#;
 
+/// A sample: the name of its file, what it shows, and the objects in it.
+#[derive(Clone)]
+struct Sample {
+    name: &'static str,
+    shows: &'static str,
+    objects: Vec<Value>,
+}
+
 /// All files of the folder.
 pub fn files() -> anyhow::Result<Vec<File>> {
-    Ok(vec![
-        file(
-            "dataplane-minimal",
-            "The smallest DataPlane: Kong behind a Service of type LoadBalancer, with nothing to proxy yet.",
-            &[typed::<DataPlane>(&dataplane("minimal", &json!({})))?],
-        )?,
-        file("dataplane-declarative-config", DECLARATIVE, &declarative()?)?,
-    ])
+    let all = [vec![minimal()?, declarative()?], features::samples()?].concat();
+    all.iter().map(|Sample { name, shows, objects }| file(name, shows, objects)).collect()
+}
+
+fn minimal() -> anyhow::Result<Sample> {
+    Ok(Sample {
+        name: "dataplane-minimal",
+        shows: "The smallest DataPlane: Kong behind a Service of type LoadBalancer, with nothing to proxy yet.",
+        objects: vec![typed::<DataPlane>(&dataplane("minimal", &json!({})))?],
+    })
 }
 
 const DECLARATIVE: &str = "A DataPlane that proxies /echo to a backend: Kong reads its configuration from a ConfigMap.\n\
      Try it with: curl http://ADDRESS/echo, where ADDRESS is in `kubectl get dataplane declarative-config -o wide`.";
 
-fn declarative() -> anyhow::Result<Vec<Value>> {
+fn declarative() -> anyhow::Result<Sample> {
     let volume = json!({ "name": "kong-configuration", "configMap": { "name": "kong-configuration" } });
     let proxy = json!({
         "name": crds::names::PROXY_CONTAINER,
@@ -73,18 +87,20 @@ fn declarative() -> anyhow::Result<Vec<Value>> {
         "volumeMounts": [{ "name": "kong-configuration", "mountPath": "/kong-configuration", "readOnly": true }],
     });
     let template = json!({ "spec": { "containers": [proxy], "volumes": [volume] } });
-    Ok(vec![
+    let objects = vec![
         typed::<Deployment>(&echo_deployment())?,
         typed::<Service>(&echo_service())?,
-        typed::<ConfigMap>(&json!({
-            "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata("kong-configuration"),
-            "data": { "kong.yaml": KONG_CONFIGURATION },
-        }))?,
+        typed::<ConfigMap>(&config_map("kong-configuration", &json!({ "kong.yaml": KONG_CONFIGURATION })))?,
         typed::<DataPlane>(&dataplane(
             "declarative-config",
             &json!({ "deployment": { "podTemplateSpec": template } }),
         ))?,
-    ])
+    ];
+    Ok(Sample { name: "dataplane-declarative-config", shows: DECLARATIVE, objects })
+}
+
+fn config_map(name: &str, data: &Value) -> Value {
+    json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata(name), "data": data })
 }
 
 fn dataplane(name: &str, spec: &Value) -> Value {
@@ -158,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_declarative_sample_hangs_together() {
-        let objects = declarative().unwrap();
+        let objects = declarative().unwrap().objects;
         let [deployment, service, configuration, dataplane] = objects.as_slice() else {
             panic!("{objects:?}")
         };

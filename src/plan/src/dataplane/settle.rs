@@ -1,0 +1,118 @@
+//! Defaults of ours that give way to what a user wrote beside them.
+//!
+//! In: the merged template and the user's. Out: the merged template, changed where one of our defaults would
+//! contradict a value of the user's. A value of the user's is never changed, but for one that says the same.
+
+use serde_json::{Map, Value, json};
+
+use super::container::{field_mut, proxy, value, variables};
+use super::pod::{DRAIN_SECONDS, PREFIX_DIR, PREFIX_VOLUME};
+
+/// What is left of a grace period after the pause before the stop signal, in seconds.
+const TO_END: u64 = 5;
+
+/// All of it.
+pub fn all(template: &mut Value, patch: &Value) {
+    readiness(template, patch);
+    drain(template, patch);
+    resources(template, patch);
+    identity(template, patch);
+    prefix(template);
+    database(template);
+}
+
+/// With a declarative configuration of its own, a pod is ready when Kong has loaded it. Without one only a
+/// control plane could make it so, and `/status` is all that can be asked.
+fn readiness(template: &mut Value, patch: &Value) {
+    let configured = proxy(template).is_some_and(|proxy| {
+        let mut names = variables(proxy).filter_map(|variable| variable.get("name").and_then(Value::as_str));
+        names.any(|name| name.starts_with("KONG_DECLARATIVE_CONFIG"))
+    });
+    let theirs = proxy(patch).is_some_and(|proxy| proxy.pointer("/readinessProbe/httpGet/path").is_some());
+    if configured
+        && !theirs
+        && let Some(path) = field_mut(template, "/readinessProbe/httpGet/path")
+    {
+        *path = json!("/status/ready");
+    }
+}
+
+/// Kubernetes refuses a pause before the stop signal that is longer than the grace period: ours makes room for
+/// a shorter one of the user's.
+fn drain(template: &mut Value, patch: &Value) {
+    let grace = patch.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_u64);
+    let theirs = proxy(patch).is_some_and(|proxy| proxy.pointer("/lifecycle/preStop").is_some());
+    if let (Some(grace), false) = (grace, theirs)
+        && let Some(pause) = field_mut(template, "/lifecycle/preStop/sleep/seconds")
+    {
+        *pause = json!(DRAIN_SECONDS.min(grace.saturating_sub(TO_END)).max(1));
+    }
+}
+
+/// A limit below our request, or a request above our limit, would be refused: where the user names one of the
+/// two for a resource, our default of the other one goes.
+fn resources(template: &mut Value, patch: &Value) {
+    let named = |field: &str| -> Vec<String> {
+        let theirs = proxy(patch)
+            .and_then(|proxy| proxy.pointer(&format!("/resources/{field}")))
+            .and_then(Value::as_object);
+        theirs.into_iter().flat_map(|resources| resources.keys().cloned()).collect()
+    };
+    let (requests, limits) = (named("requests"), named("limits"));
+    for (field, given, other) in [("limits", &limits, &requests), ("requests", &requests, &limits)] {
+        let Some(ours) = field_mut(template, &format!("/resources/{field}")).and_then(Value::as_object_mut)
+        else {
+            continue;
+        };
+        ours.retain(|resource, _| given.contains(resource) || !other.contains(resource));
+    }
+}
+
+/// A container's own security context wins over the pod's: where the user says for the pod who runs it, ours
+/// says nothing for the container.
+fn identity(template: &mut Value, patch: &Value) {
+    let of = |context: Option<&Value>| -> Map<String, Value> {
+        context.and_then(Value::as_object).cloned().unwrap_or_default()
+    };
+    let pod = of(patch.pointer("/spec/securityContext"));
+    let container = of(proxy(patch).and_then(|proxy| proxy.get("securityContext")));
+    let Some(ours) = field_mut(template, "/securityContext").and_then(Value::as_object_mut) else { return };
+    for field in ["runAsGroup", "runAsNonRoot", "runAsUser"] {
+        if pod.contains_key(field) && !container.contains_key(field) {
+            ours.remove(field);
+        }
+    }
+}
+
+/// Kong writes to its prefix, and the root file system is read-only: our volume goes where the user puts the
+/// prefix, unless the user has one there.
+fn prefix(template: &mut Value) {
+    let Some(prefix) =
+        value(template, "KONG_PREFIX").filter(|prefix| *prefix != PREFIX_DIR).map(str::to_owned)
+    else {
+        return;
+    };
+    let Some(mounts) = field_mut(template, "/volumeMounts").and_then(Value::as_array_mut) else { return };
+    let at = |mount: &Value, path: &str| mount.get("mountPath").and_then(Value::as_str) == Some(path);
+    let theirs = mounts.iter().any(|mount| at(mount, &prefix));
+    let is_ours = |mount: &Value| {
+        at(mount, PREFIX_DIR) && mount.get("name").and_then(Value::as_str) == Some(PREFIX_VOLUME)
+    };
+    if theirs {
+        mounts.retain(|mount| !is_ours(mount));
+    } else if let Some(mount) = mounts.iter_mut().find(|mount| is_ours(mount)).and_then(Value::as_object_mut)
+    {
+        mount.insert("mountPath".into(), json!(prefix));
+    }
+}
+
+/// An empty value means no database, as it did for Kong Gateway Operator; Kong itself wants the word.
+fn database(template: &mut Value) {
+    if value(template, "KONG_DATABASE") != Some("") {
+        return;
+    }
+    let Some(variables) = field_mut(template, "/env").and_then(Value::as_array_mut) else { return };
+    for variable in variables.iter_mut().filter(|v| v.get("name") == Some(&json!("KONG_DATABASE"))) {
+        *variable = json!({ "name": "KONG_DATABASE", "value": "off" });
+    }
+}

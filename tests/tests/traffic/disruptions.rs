@@ -1,0 +1,90 @@
+//! Pods that somebody else takes away: evictions, and a node that is drained.
+
+use anyhow::{Context, Result, ensure};
+use crds::k8s::{Pod, PodDisruptionBudget};
+use crds::names;
+use kube::api::{Api, EvictParams};
+use serde_json::{Value, json};
+use tests::traffic::Kind;
+use tests::world::{SOON, Scenario};
+use tests::{install, wait};
+
+use crate::stage::{Pods, Stage};
+
+/// A single pod can only be evicted if the budget allows none to be left for a while: its successor is made
+/// after the eviction.
+fn budget(allowed: &Value) -> Value {
+    json!({ "resources": { "podDisruptionBudget": { "spec": allowed } } })
+}
+
+/// Waits until the budget has counted the pods and lets one go.
+async fn allowed(stage: &Stage, name: &str) -> Result<()> {
+    let budgets: Api<PodDisruptionBudget> = stage.scenario.api();
+    let one = |b: &PodDisruptionBudget| b.status.as_ref().is_some_and(|s| s.disruptions_allowed >= Some(1));
+    wait::until(&budgets, &names::disruption_budget(name), SOON, one).await.map(drop)
+}
+
+pub async fn an_eviction(s: Scenario) -> Result<()> {
+    let stage = Stage::begin(s, Kind::ALL).await?;
+    let alone = budget(&json!({ "maxUnavailable": 1 }));
+    let among = budget(&json!({ "minAvailable": 2 }));
+    let (one, three) = tokio::try_join!(stage.edge("one", 1, &alone), stage.edge("three", 3, &among))?;
+    let pods: Api<Pod> = stage.scenario.api();
+    let mut victims = Vec::new();
+    for edge in [&one, &three] {
+        allowed(&stage, &edge.name).await?;
+        let victim = stage.pods(&edge.name).await?.pop_first().context("no pod")?;
+        pods.evict(&victim, &EvictParams::default()).await?;
+        victims.push(victim);
+    }
+    let (one, three) = tokio::join!(stage.conclude("eviction", one, 1), stage.conclude("eviction", three, 3));
+    for (Pods { after, .. }, victim) in [one?, three?].iter().zip(victims) {
+        ensure!(!after.contains(&victim), "{victim} is still there");
+    }
+    Ok(())
+}
+
+pub async fn a_node_that_is_drained(s: Scenario) -> Result<()> {
+    let stage = Stage::begin(s, Kind::ALL).await?;
+    let alone = placed(budget(&json!({ "maxUnavailable": 1 })));
+    let among = placed(budget(&json!({ "minAvailable": 2 })));
+    let (one, three) = tokio::try_join!(stage.edge("one", 1, &alone), stage.edge("three", 3, &among))?;
+    for edge in [&one, &three] {
+        allowed(&stage, &edge.name).await?;
+        let there = on_second_node(&stage, &edge.name).await?;
+        ensure!(there > 0, "no pod of {} is on the node to be drained", edge.name);
+    }
+    let mut kubectl = stage.scenario.world.cluster.kubectl()?;
+    kubectl.args(["drain", "node-2", "--delete-emptydir-data", "--timeout=150s"]);
+    install::run(&mut kubectl).await?;
+    for edge in [&one, &three] {
+        ensure!(on_second_node(&stage, &edge.name).await? == 0, "{} has a pod on it", edge.name);
+    }
+    let (one, three) =
+        tokio::join!(stage.conclude("node drain", one, 1), stage.conclude("node drain", three, 3));
+    let mut kubectl = stage.scenario.world.cluster.kubectl()?;
+    install::run(kubectl.args(["uncordon", "node-2"])).await?;
+    for Pods { before, after } in [one?, three?] {
+        ensure!(before != after, "{before:?} did not move");
+    }
+    Ok(())
+}
+
+/// On both nodes, and rather on the second.
+fn placed(mut spec: Value) -> Value {
+    let second = json!({ "matchExpressions": [{ "key": "kubernetes.io/hostname", "operator": "In", "values": ["node-2"] }] });
+    let rather = json!({ "preferredDuringSchedulingIgnoredDuringExecution": [{ "weight": 100, "preference": second }] });
+    spec["deployment"]["podTemplateSpec"]["spec"] =
+        json!({ "nodeSelector": null, "affinity": { "nodeAffinity": rather } });
+    spec
+}
+
+async fn on_second_node(stage: &Stage, name: &str) -> Result<usize> {
+    let pods: Api<Pod> = stage.scenario.api();
+    let mut count = 0;
+    for pod in stage.pods(name).await? {
+        let node = pods.get(&pod).await?.spec.and_then(|spec| spec.node_name);
+        count += usize::from(node.as_deref() == Some("node-2"));
+    }
+    Ok(count)
+}

@@ -1,0 +1,36 @@
+//! No request is lost while pods change: an open loop of requests goes on through every event.
+//!
+//! Each event happens to a `DataPlane` of one replica and to one of three. A request that is neither answered nor
+//! crossed the close of an idle connection fails the scenario.
+
+#![allow(clippy::indexing_slicing, reason = "JSON is indexed, and gives null where nothing is")]
+
+mod disruptions;
+mod rollouts;
+mod scaling;
+mod stage;
+
+use std::process::ExitCode;
+
+use cluster::Options;
+use tests::traffic::report;
+use tests::{scenarios, world};
+
+fn main() -> ExitCode {
+    let scenarios: &[world::Named] = scenarios![
+        rollouts::an_image,
+        rollouts::an_environment_variable,
+        rollouts::a_certificate,
+        rollouts::endless_websockets,
+        scaling::fewer_and_more_replicas,
+        disruptions::an_eviction,
+        disruptions::a_node_that_is_drained,
+        rollouts::an_operator_that_is_killed,
+    ];
+    let code = world::run(Options { nodes: 2, ..Options::default() }, scenarios);
+    let rows = stage::rows();
+    if !rows.is_empty() {
+        println!("\n{}", report::table(&rows));
+    }
+    code
+}
