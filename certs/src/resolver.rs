@@ -36,7 +36,8 @@ impl Resolver {
     /// TLS 1.2 or 1.3.
     pub fn server(self: Arc<Self>) -> Result<rustls::ServerConfig, Error> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config =
+            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let config = config.map_err(|error| Error::Key(error.to_string()))?;
         let mut config = config.with_no_client_auth().with_cert_resolver(self);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -46,7 +47,8 @@ impl Resolver {
 
 fn certified(pair: &Pair) -> Result<CertifiedKey, Error> {
     let chain = read::all(&pair.certificate)?;
-    let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).map_err(|error| Error::Key(error.to_string()))?;
+    let key =
+        PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).map_err(|error| Error::Key(error.to_string()))?;
     let key = aws_lc_rs::sign::any_supported_type(&key).map_err(|error| Error::Key(error.to_string()))?;
     let certified = CertifiedKey::new(chain, key);
     certified.keys_match().map_err(|_| Error::KeyMismatch)?;
@@ -93,7 +95,9 @@ mod tests {
             roots.add(read::first(authority.certificate()).unwrap()).unwrap();
             let provider = Arc::new(aws_lc_rs::default_provider());
             let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-            let client = client.unwrap().with_root_certificates(roots).with_no_client_auth();
+            let mut client = client.unwrap().with_root_certificates(roots).with_no_client_auth();
+            // A client that resumes a session is shown nothing.
+            client.resumption = rustls::client::Resumption::disabled();
             Self { authority, client: Arc::new(client) }
         }
 

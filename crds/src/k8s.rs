@@ -39,8 +39,8 @@ pub use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 pub use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
-    Condition, LabelSelector, LabelSelectorRequirement, ManagedFieldsEntry, MicroTime, ObjectMeta,
-    OwnerReference, Time,
+    APIResourceList, Condition, LabelSelector, LabelSelectorRequirement, ManagedFieldsEntry, MicroTime,
+    ObjectMeta, OwnerReference, Time,
 };
 pub use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 pub use k8s_openapi::jiff::Timestamp;

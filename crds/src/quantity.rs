@@ -7,6 +7,42 @@ use serde_json::Value;
 
 const BILLION: i128 = 1_000_000_000;
 
+/// Maps of which each value is a quantity.
+const MAPS: [&str; 3] = ["limits", "overhead", "requests"];
+/// Fields that are a quantity.
+const FIELDS: [&str; 2] = ["divisor", "sizeLimit"];
+/// Fields that are one where they stand in the `target` of a metric.
+const OF_TARGET: [&str; 2] = ["averageValue", "value"];
+
+/// Writes quantities that stand there as numbers (`cpu: 1`) as text, which is how Kubernetes keeps them and how its
+/// types are read here. The API server takes both.
+pub fn spell(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                let name = name.as_str();
+                if FIELDS.contains(&name) {
+                    as_text(member);
+                }
+                let inner = member.as_object_mut().into_iter().flatten();
+                let inner = inner.filter(|(field, _)| {
+                    MAPS.contains(&name) || (name == "target" && OF_TARGET.contains(&field.as_str()))
+                });
+                inner.for_each(|(_, quantity)| as_text(quantity));
+                spell(member);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(spell),
+        _ => {}
+    }
+}
+
+fn as_text(value: &mut Value) {
+    if let Value::Number(number) = value {
+        *value = Value::String(number.to_string());
+    }
+}
+
 /// The value in billionths of a unit (the finest step Kubernetes keeps), or `None` for anything that is
 /// no quantity or too large to hold.
 pub fn parse(value: &Value) -> Option<i128> {

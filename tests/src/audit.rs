@@ -36,6 +36,26 @@ pub fn requests(cluster: &Cluster) -> Result<Requests> {
     Ok(verbs)
 }
 
+/// The operator's requests in a namespace, in the order in which they were answered, as `VERB RESOURCE/NAME`.
+///
+/// # Errors
+/// When the box keeps no audit log.
+pub fn within(cluster: &Cluster, namespace: &str) -> Result<Vec<String>> {
+    let user = format!("system:serviceaccount:{NAMESPACE}:silverback");
+    let log = File::open(cluster.audit_log()).context("no audit log")?;
+    let mut requests = Vec::new();
+    for line in BufReader::new(log).lines() {
+        let Ok(entry) = serde_json::from_str::<Value>(&line?) else { continue };
+        let text = |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let done = text("/stage") == "ResponseComplete" && text("/user/username") == user;
+        if done && text("/objectRef/namespace") == namespace {
+            let (resource, name) = (text("/objectRef/resource"), text("/objectRef/name"));
+            requests.push(format!("{} {resource}/{name}", text("/verb")));
+        }
+    }
+    Ok(requests)
+}
+
 /// What came on top of `before`; only verbs that did.
 pub fn since(before: &Requests, now: &Requests) -> Requests {
     let more = now.iter().map(|(verb, count)| (verb.clone(), count - before.get(verb).unwrap_or(&0)));

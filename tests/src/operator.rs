@@ -226,6 +226,18 @@ its last words: {}",
         looked.with_context(|| format!("it did not find {count} settled DataPlanes within {READY:?}"))?
     }
 
+    /// Bytes of memory that are its own: resident memory also counts pages of its program, which the kernel may
+    /// drop at any time.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn heap(&self) -> Result<f64> {
+        let memory = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.process()?))?;
+        let line = memory.lines().find_map(|line| line.strip_prefix("Anonymous:"));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix("kB")).context("no figure")?;
+        Ok(kibibytes.trim().parse::<f64>()? * 1024.0)
+    }
+
     /// Where it logs to.
     pub fn log(&self) -> &Path {
         &self.log
@@ -267,7 +279,8 @@ its last words: {}",
     /// # Errors
     /// When it does not end in time.
     pub async fn exited(mut self) -> Result<(ExitStatus, String)> {
-        let status = tokio::time::timeout(READY, self.child.wait()).await.context("the operator does not end")??;
+        let status =
+            tokio::time::timeout(READY, self.child.wait()).await.context("the operator does not end")??;
         Ok((status, std::fs::read_to_string(&self.log)?))
     }
 

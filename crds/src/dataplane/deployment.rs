@@ -6,7 +6,9 @@
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscalerBehavior, MetricSpec};
 use kube::KubeSchema;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::pod_template::PodTemplatePatch;
 
@@ -33,7 +35,8 @@ pub struct DeploymentOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_template_spec: Option<PodTemplatePatch>,
 
-    /// How a change of the pods reaches the traffic. Absent, the Deployment updates in place.
+    /// How a change of the pods reaches the traffic. Absent, the Deployment updates in place. Not acted on yet: it is taken so
+    /// that manifests apply, and the condition RolledOut says that changes reach the traffic at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
 }
@@ -66,13 +69,20 @@ pub struct HorizontalScaling {
     pub max_replicas: i32,
 
     /// What to scale by, as in autoscaling/v2. Absent, Kubernetes takes 80 % of the CPU requested.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "metrics", skip_serializing_if = "Option::is_none")]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub metrics: Option<Vec<MetricSpec>>,
 
     /// How fast to scale up and down, as in autoscaling/v2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub behavior: Option<HorizontalPodAutoscalerBehavior>,
+}
+
+/// Metrics whose quantities may be numbers: the schema takes them, so reading must.
+fn metrics<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<MetricSpec>>, D::Error> {
+    let Some(mut metrics) = Option::<Value>::deserialize(from)? else { return Ok(None) };
+    crate::quantity::spell(&mut metrics);
+    serde_json::from_value(metrics).map(Some).map_err(D::Error::custom)
 }
 
 /// How a change of the pods reaches the traffic.

@@ -89,7 +89,7 @@ pub const IMAGES: &[Recipe] = &[
         stop_signal: None,
         aliases: &[],
         entrypoint: &["/usr/local/bin/silverback", "run"],
-        ports: &[8080, 8081],
+        ports: &[8443, 8081],
     },
 ];
 

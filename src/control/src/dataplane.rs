@@ -1,5 +1,8 @@
 //! The reconciler of `DataPlane`.
 
+mod services;
+mod triggers;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,17 +12,19 @@ use crds::dataplane::DataPlaneStatus;
 use crds::k8s::{Condition, Deployment, Pod, Secret, Service};
 use crds::names::{self, annotations, managers};
 use crds::wanted::Wanted;
-use futures::{Stream, StreamExt, stream};
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use plan::Invalid;
-use plan::dataplane::{Certificate, Families, Network, Reference, Seen, Workload};
-use runtime::hub::{Hub, Touch, Watched};
-use runtime::writer::{self, Cause, Owner, Written};
+use plan::dataplane::{Certificate, Families, Reference, Seen, Workload};
+use runtime::hub::Hub;
+use runtime::writer::{self, Owner, Written};
 use runtime::{Failure, Impact, Next, Outcome, Reconciler, clock, failure};
 
-use crate::{Context, Moved};
+use crate::Context;
 use crate::certificate::{self, Issued};
+use services::Services;
+
+pub use triggers::triggers;
 
 /// How soon to look again while pods start; watches usually tell first.
 const SOON: Duration = Duration::from_secs(15);
@@ -64,6 +69,8 @@ impl Failure for Error {
 struct Done {
     deployment: Arc<Deployment>,
     ingress: Arc<Service>,
+    /// Whether no former ingress Service is left.
+    retired: bool,
     pods: Vec<Arc<Pod>>,
     missing: Vec<Reference>,
 }
@@ -83,19 +90,28 @@ impl Reconciler for DataPlanes {
         let valid = plan::dataplane::valid(&self.0.settings, &object)?;
         let issued = self.certificate(&object).await?;
         let owner = owner(&object);
-        let network = valid.network(&issued.certificate);
-        let (admin, ingress) = self.network(&owner, network).await?;
-        let families = Families::of([admin.as_ref(), ingress.as_ref()]);
+        let (families, network) = match self.network(&owner, valid.network(&issued.certificate)).await {
+            Ok(services) => (services.families(), Ok(services)),
+            // What runs still gets its changes; nothing is made.
+            Err(error) => match self.families(&owner) {
+                Some(families) => (families, Err(error)),
+                None => return Err(error),
+            },
+        };
         let workload = valid.workload(&issued.certificate, families);
         let missing = self.missing(&owner, &workload.references);
         let deployment = self.workload(&owner, workload).await?;
-        self.retire(&owner, &ingress.name_any()).await?;
+        let Services { ingress, .. } = network?;
+        let retired = self.retire(&owner, &ingress).await?;
         let pods = self.pods(&owner, &deployment);
-        Ok(outcome(&object, &Done { deployment, ingress, pods, missing }, &issued))
+        Ok(outcome(&object, &Done { deployment, ingress, retired, pods, missing }, &issued))
     }
 
     fn failed(&self, object: &DataPlane, reason: &'static str, words: String) -> DataPlaneStatus {
-        plan::dataplane::failed(object, reason, words, clock::now())
+        let name = names::deployment(&object.name_any(), names::values::FIRST_TRACK);
+        let key = ObjectRef::new(&name).within(&object.namespace().unwrap_or_default());
+        let deployment = self.0.hubs.deployments.get(&key);
+        plan::dataplane::failed(object, deployment.as_deref(), (reason, words), clock::now())
     }
 
     fn conditions(status: &DataPlaneStatus) -> &[Condition] {
@@ -118,42 +134,14 @@ impl DataPlanes {
             .map_err(Error::Certificate)
     }
 
-    /// Identity and configuration come before the workload: a pod never starts without what it mounts. Returns the
-    /// Services, whose addresses say on what families to listen.
-    async fn network(&self, owner: &Owner, wanted: Network) -> Result<(Arc<Service>, Arc<Service>), Error> {
-        let Context { hubs, kit, .. } = &self.0;
-        let Network { certificate, admin, ingress, disruption_budget } = wanted;
-        kit.writer.under(managers::CERTIFICATES).apply(&hubs.secrets, owner, &certificate).await?;
-        let admin = kit.writer.apply(&hubs.services, owner, &admin).await?;
-        let served = match kit.writer.apply(&hubs.services, owner, &ingress).await {
-            // Under its old name the Service may hold the very node ports that it is to have under the new one.
-            Err(writer::Error::Refused { cause: Cause::Port, .. })
-                if !self.former(owner, ingress.name()).is_empty() =>
-            {
-                self.retire(owner, ingress.name()).await?;
-                kit.writer.apply(&hubs.services, owner, &ingress).await?
-            }
-            answer => answer?,
-        };
-        let budget = (names::disruption_budget(&owner.name), disruption_budget);
-        self.optional(&hubs.budgets, owner, (&budget.0, budget.1.as_ref())).await?;
-        Ok((admin, served))
-    }
-
-    /// A renamed Service goes only when the one of the new name exists.
-    async fn retire(&self, owner: &Owner, ingress: &str) -> Result<(), Error> {
-        for service in self.former(owner, ingress) {
-            self.0.kit.writer.remove(&self.0.hubs.services, owner, &service.name_any()).await?;
-        }
-        Ok(())
-    }
-
-    /// Services under other names that were made to take the traffic. The status may name none of them, where a
-    /// renaming was interrupted and taken back.
-    fn former(&self, owner: &Owner, ingress: &str) -> Vec<Arc<Service>> {
-        self.0.hubs.services.select(|service| {
-            service.metadata.name.as_deref() != Some(ingress) && takes_traffic_of(service, owner)
-        })
+    /// The families on which the pods that are there listen, where there are any.
+    fn families(&self, owner: &Owner) -> Option<Families> {
+        let hubs = &self.0.hubs;
+        let deployment = names::deployment(&owner.name, names::values::FIRST_TRACK);
+        hubs.deployments.get(&ObjectRef::new(&deployment).within(&owner.namespace))?;
+        let is_theirs = |service: &Service| service.owner_references().iter().any(|by| by.uid == owner.uid);
+        let services = hubs.services.select(is_theirs);
+        Some(Families::of(services.iter().map(Arc::as_ref)))
     }
 
     async fn workload(&self, owner: &Owner, wanted: Workload) -> Result<Arc<Deployment>, Error> {
@@ -210,7 +198,8 @@ impl DataPlanes {
         let Some(replicas) = live.spec.as_ref().and_then(|spec| spec.replicas).filter(|_| fixed) else {
             return Ok(());
         };
-        let spec = serde_json::json!({ "replicas": replicas });
+        // Kubernetes leaves alone what was scaled to 0.
+        let spec = serde_json::json!({ "replicas": replicas.max(1) });
         Ok(kit.writer.under(managers::AUTOSCALING).field(live.as_ref(), owner, &spec).await?)
     }
 }
@@ -224,13 +213,6 @@ fn owner(object: &DataPlane) -> Owner {
     }
 }
 
-/// The name that the ingress Service had, where it has another one now.
-fn takes_traffic_of(service: &Service, owner: &Owner) -> bool {
-    let kind = service.labels().get(names::labels::SERVICE_TYPE).map(String::as_str);
-    kind == Some(names::values::INGRESS)
-        && service.owner_references().iter().any(|found| found.uid == owner.uid)
-}
-
 fn is_of(pod: &Pod, owner: &Owner) -> bool {
     pod.metadata.namespace.as_ref() == Some(&owner.namespace)
         && pod.annotations().get(annotations::DATAPLANE) == Some(&owner.name)
@@ -238,75 +220,15 @@ fn is_of(pod: &Pod, owner: &Owner) -> bool {
 
 fn outcome(object: &DataPlane, done: &Done, issued: &Issued<Certificate>) -> Outcome<DataPlaneStatus> {
     let now = clock::now();
-    let Done { deployment, ingress, pods, missing } = done;
+    let Done { deployment, ingress, retired, pods, missing } = done;
     let seen = Seen { deployment, ingress, pods, missing, now };
     let status = plan::dataplane::status(object, &seen);
     let conditions = status.conditions.as_deref().unwrap_or_default();
     let idle = conditions::get(conditions, types::READY)
         .is_some_and(|ready| ready.reason == reasons::SCALED_TO_ZERO);
     let settled = (idle || conditions::holds(conditions, types::READY))
-        && conditions::holds(conditions, types::ROLLED_OUT);
+        && conditions::holds(conditions, types::ROLLED_OUT)
+        && *retired;
     let next = if settled { Next::Settled { again: issued.renew_in } } else { Next::Waiting(SOON) };
     Outcome { status, next }
-}
-
-/// Everything that calls for a look at a `DataPlane`: itself, and what belongs to it.
-pub fn triggers(cx: &Context) -> impl Stream<Item = ObjectRef<DataPlane>> + Send + use<> {
-    let all = cx.hubs.dataplanes.clone();
-    let own = touches(&cx.hubs.dataplanes, &all, |object: &DataPlane| Some(ObjectRef::from_obj(object)));
-    let deployments = touches(&cx.hubs.deployments, &all, by_owner);
-    let services = touches(&cx.hubs.services, &all, by_owner);
-    let autoscalers = touches(&cx.hubs.autoscalers, &all, by_owner);
-    let budgets = touches(&cx.hubs.budgets, &all, by_owner);
-    let secrets = touches(&cx.hubs.secrets, &all, by_owner);
-    let pods = touches(&cx.hubs.pods, &all, |pod: &Pod| {
-        let name = pod.annotations().get(annotations::DATAPLANE)?;
-        Some(ObjectRef::new(name).within(pod.metadata.namespace.as_deref()?))
-    });
-    stream::select_all([own, deployments, services, autoscalers, budgets, secrets, pods, referred(cx)])
-}
-
-/// Who refers to a Secret or ConfigMap that comes or goes. Most objects of these kinds concern nobody here.
-fn referred(cx: &Context) -> stream::BoxStream<'static, ObjectRef<DataPlane>> {
-    let all = cx.hubs.dataplanes.clone();
-    let concerned = move |touch: Touch<Moved>| match touch {
-        Touch::Object(moved) => {
-            let found = all.select(|dataplane| refers(dataplane, &moved));
-            found.iter().map(|dataplane| ObjectRef::from_obj(dataplane.as_ref())).collect()
-        }
-        Touch::Resync => all.all(),
-    };
-    cx.hubs.references.touched().flat_map(move |touch| stream::iter::<Vec<_>>(concerned(touch))).boxed()
-}
-
-fn refers(dataplane: &DataPlane, moved: &Moved) -> bool {
-    if dataplane.metadata.namespace.as_ref() != Some(&moved.namespace) {
-        return false;
-    }
-    let deployment = dataplane.spec.deployment.as_ref();
-    let Some(template) = deployment.and_then(|deployment| deployment.pod_template_spec.as_ref()) else {
-        return false;
-    };
-    let references = plan::dataplane::references(&template.to_value());
-    references.iter().any(|reference| (reference.kind, &reference.name) == (moved.kind, &moved.name))
-}
-
-fn touches<K: Watched>(
-    hub: &Hub<K>,
-    all: &Hub<DataPlane>,
-    owner: impl Fn(&K) -> Option<ObjectRef<DataPlane>> + Send + 'static,
-) -> stream::BoxStream<'static, ObjectRef<DataPlane>> {
-    let all = all.clone();
-    let named = move |touch: Touch<K>| match touch {
-        Touch::Object(object) => owner(object.as_ref()).into_iter().collect(),
-        Touch::Resync => all.all(),
-    };
-    hub.touched().flat_map(move |touch| stream::iter::<Vec<_>>(named(touch))).boxed()
-}
-
-fn by_owner<K: Watched>(child: &K) -> Option<ObjectRef<DataPlane>> {
-    let kind = crds::k8s::kind::<DataPlane>();
-    let owners = child.owner_references();
-    let owner = owners.iter().find(|owner| owner.controller == Some(true) && owner.kind == kind)?;
-    Some(ObjectRef::new(&owner.name).within(child.namespace().as_deref()?))
 }

@@ -16,6 +16,7 @@ use runtime::optional;
 use tokio::task::JoinSet;
 
 use crate::references::References;
+use crate::trim;
 
 /// A store for each kind that is read.
 #[derive(Clone)]
@@ -65,13 +66,13 @@ impl Hubs {
         let references =
             References { config_maps: Names::default(), foreign: Names::default(), own: secrets.clone() };
         Self {
-            dataplanes: Hub::default(),
-            deployments: Hub::default(),
+            dataplanes: Hub::trimmed(trim::dataplane),
+            deployments: Hub::packed(),
             services: Hub::default(),
             autoscalers: Hub::default(),
             budgets: Hub::default(),
             secrets,
-            pods: Hub::default(),
+            pods: Hub::trimmed(trim::pod),
             references,
             coverage: Coverage::default(),
         }

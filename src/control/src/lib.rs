@@ -7,6 +7,7 @@ mod certificate;
 pub mod dataplane;
 pub mod hubs;
 pub mod references;
+mod trim;
 
 use std::sync::Arc;
 

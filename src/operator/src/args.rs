@@ -85,7 +85,7 @@ pub struct Run {
     pub shutdown_delay: Duration,
 
     /// Address of an OpenTelemetry collector, as in `http://collector:4318`; traces are exported only where this or
-    /// OTEL_EXPORTER_OTLP_ENDPOINT is set.
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
     #[arg(long, env = "SILVERBACK_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp_endpoint: Option<String>,
 
@@ -165,17 +165,39 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_flag_has_its_variable() {
+    fn flags() -> Vec<clap::Arg> {
         let command = Arguments::command();
         let run = command.find_subcommand("run").unwrap();
-        for flag in run
-            .get_arguments()
-            .filter(|arg| arg.get_long().is_some_and(|long| !matches!(long, "help" | "version")))
-        {
-            let variable =
-                format!("SILVERBACK_{}", flag.get_long().unwrap().to_uppercase().replace('-', "_"));
+        let ours = |flag: &&clap::Arg| !matches!(flag.get_long(), Some("help" | "version"));
+        run.get_arguments().filter(ours).cloned().collect()
+    }
+
+    #[test]
+    fn every_flag_has_its_variable() {
+        for flag in flags() {
+            let long = flag.get_long().unwrap();
+            let variable = format!("SILVERBACK_{}", long.to_uppercase().replace('-', "_"));
             assert_eq!(flag.get_env().unwrap().to_str(), Some(variable.as_str()));
         }
+    }
+
+    #[test]
+    fn every_flag_is_documented_with_its_default() {
+        let page = include_str!("../../../docs/process.md");
+        for flag in flags() {
+            let long = flag.get_long().unwrap();
+            let row = page.lines().find(|line| line.starts_with(&format!("| `--{long}` |")));
+            let row = row.unwrap_or_else(|| panic!("--{long} is not in docs/process.md"));
+            for default in flag.get_default_values().iter().filter(|_| flag.get_action().takes_values()) {
+                assert!(row.contains(&format!("| `{}` |", default.to_str().unwrap())), "{row}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_flag_that_is_given_twice_the_last_one_counts() {
+        let line = ["silverback", "run", "--shutdown-delay=1s", "--shutdown-delay=2s"];
+        let Command::Run(run) = Arguments::try_parse_from(line).unwrap().command;
+        assert_eq!(run.shutdown_delay, Duration::from_secs(2));
     }
 }

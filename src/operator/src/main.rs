@@ -1,5 +1,6 @@
 //! The binary `silverback`.
 
+mod allocator;
 mod args;
 mod logs;
 mod run;
@@ -16,7 +17,10 @@ use args::{Arguments, Command};
 fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     let done = match command {
-        Command::Run(run) => run::blocking(run),
+        Command::Run(run) => {
+            allocator::settle();
+            run::blocking(run)
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -15,7 +15,7 @@ use kube::api::Api;
 use plan::dataplane::Settings;
 use runtime::health::{self, Checks, Step};
 use runtime::hub::Place;
-use runtime::lease::{self, Candidate, Claim};
+use runtime::lease::{Candidate, Claim};
 use runtime::metrics::Metrics;
 use runtime::{client, drive, listen, shutdown};
 use tokio::task::JoinSet;
@@ -168,16 +168,14 @@ impl Process {
     async fn reconcile(&self, authority: Arc<Authority>) -> Result<(), Failed> {
         let mut watches = JoinSet::new();
         let leases = Api::namespaced(self.client.clone(), &self.run.namespace);
-        let mut candidate = Candidate::new(leases, LEASE, holder(), self.live.pulse("lease", lease::STUCK));
+        let mut candidate = Candidate::new(leases, LEASE, holder(), self.live.clone());
         let alone = self.run.no_leader_election;
         let claim = if alone { Claim::forever() } else { candidate.claim() };
         let leads = claim.clone();
         self.metrics.leader(move || leads.is_current());
         let start = async {
             let cx = self.prepare(&mut watches, authority, claim).await?;
-            if alone {
-                self.live.remove("lease");
-            } else {
+            if !alone {
                 candidate.acquire().await;
             }
             Ok::<_, Failed>(cx)
@@ -185,7 +183,10 @@ impl Process {
         let cx = tokio::select! {
             prepared = start => prepared?,
             // It never led: the others do, and it serves what every replica serves.
-            () = self.stop.cancelled() => return Ok(self.drain.cancelled().await),
+            () = self.stop.cancelled() => {
+                self.drain.cancelled().await;
+                return Ok(());
+            }
         };
         let events = cx.kit.events.clone();
         tokio::select! {
@@ -194,7 +195,6 @@ impl Process {
             // A watch never ends by itself: a panic in one must not leave a process that sees nothing.
             ended = watches.join_next() => return Err(format!("a watch ended: {ended:?}").into()),
         }
-        self.live.remove("lease");
         events.published().await;
         candidate.release().await;
         Ok(())

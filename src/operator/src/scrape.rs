@@ -48,7 +48,8 @@ impl Scrape {
             return Ok(listen::plain(listener, routes, drain).await?);
         }
         let routes = Guard::new(self.client.clone()).protect(routes);
-        let request = Request::server(names(&self.namespace, self.address.ip(), |name| std::env::var(name).ok()));
+        let request =
+            Request::server(names(&self.namespace, self.address.ip(), |name| std::env::var(name).ok()));
         let pair = self.authority.issue(&request, now())?;
         let resolver = Arc::new(Resolver::new(&pair)?);
         let tls = Arc::new(Arc::clone(&resolver).server()?);
@@ -72,15 +73,16 @@ fn names(namespace: &str, address: IpAddr, environment: impl Fn(&str) -> Option<
     let pod = environment("POD_NAME").or_else(|| environment("HOSTNAME"));
     names.extend(pod.filter(|name| is_host(name)).map(|name| name.to_lowercase()));
     let own = environment("POD_IP").and_then(|address| address.parse::<IpAddr>().ok());
-    let named = Some(address).filter(|address| !address.is_unspecified());
-    names.extend(own.into_iter().chain(named).map(|address| address.to_string()));
+    let bound = Some(address).filter(|address| !address.is_unspecified());
+    names.extend(own.into_iter().chain(bound).map(|address| address.to_string()));
     names
 }
 
 /// Names of machines may be anything; those that no certificate can carry are left out.
 fn is_host(name: &str) -> bool {
     let fits = |part: &str| {
-        (1..=63).contains(&part.len()) && part.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
+        (1..=63).contains(&part.len())
+            && part.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
     };
     name.split('.').all(fits)
 }

@@ -45,8 +45,13 @@ impl Traces {
     ///
     /// # Errors
     /// When the address is not one.
-    pub fn start(endpoint: Option<&str>, version: &'static str, runtime: &Handle) -> Result<Option<Self>, Failed> {
-        let standard = STANDARD.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    pub fn start(
+        endpoint: Option<&str>,
+        version: &'static str,
+        runtime: &Handle,
+    ) -> Result<Option<Self>, Failed> {
+        let standard =
+            STANDARD.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
         if endpoint.is_none() && !standard {
             return Ok(None);
         }
@@ -56,7 +61,8 @@ impl Traces {
             None => exporter,
         };
         let exporter = exporter.with_timeout(DEADLINE).build()?;
-        let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource(version));
+        let provider =
+            SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource(version));
         Ok(Some(Self(provider.build())))
     }
 
@@ -106,7 +112,8 @@ struct Sender {
 
 impl Sender {
     fn new(runtime: Handle) -> Result<Self, Failed> {
-        let connector = HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
+        let connector =
+            HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
         Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector), runtime })
     }
 }
@@ -134,14 +141,42 @@ impl HttpClient for Sender {
         Self: 'async_trait,
     {
         let Self { client, runtime } = self.clone();
-        let sent = runtime.spawn(async move { tokio::time::timeout(DEADLINE, exchange(client, request)).await });
+        let sent =
+            runtime.spawn(async move { tokio::time::timeout(DEADLINE, exchange(client, request)).await });
         Box::pin(async move { sent.await?? })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use opentelemetry::trace::{Span as _, Tracer as _};
+
     use super::*;
+
+    #[test]
+    fn a_collector_that_never_answers_holds_nothing_up() {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        // Connections are taken by the kernel, and nobody reads from them.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", silent.local_addr().unwrap());
+        let traces = Traces::start(Some(&endpoint), "x", runtime.handle()).unwrap().unwrap();
+        let (maker, began) = (traces.tracer(), Instant::now());
+        for _ in 0..10_000 {
+            maker.start("reconcile").end();
+        }
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+        traces.end();
+        assert!(began.elapsed() < FAREWELL * 2, "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn without_an_address_there_are_no_traces() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert!(Traces::start(None, "x", runtime.handle()).unwrap().is_none());
+    }
 
     #[test]
     fn an_address_is_completed_as_that_of_the_standard_variable() {

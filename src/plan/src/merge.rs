@@ -73,16 +73,13 @@ fn merge_list(list: &mut Vec<Value>, items: &[Value], at: &str, problems: &mut V
             .collect();
         return;
     }
+    let before = list.clone();
     for (index, item) in items.iter().enumerate() {
         let here = format!("{at}[{index}]");
-        let named: Vec<_> =
-            keys.iter().filter(|key| item.get(**key).is_some() || **key == "protocol").collect();
-        let spot = list
-            .iter()
-            .position(|found| named.iter().all(|key| lists::key(found, key) == lists::key(item, key)));
-        match (spot.filter(|_| !named.is_empty()), directive(item)) {
+        let spot = spot(list, item, keys);
+        match (spot, directive(item)) {
             (Some(spot), Some("delete")) => drop(list.remove(spot)),
-            (None, Some("delete")) if named.is_empty() => {
+            (None, Some("delete")) if named(item, keys).is_empty() => {
                 problems.push(Problem::at(
                     here,
                     format!("$patch: delete needs {} to say what goes", keys.join(" and ")),
@@ -103,6 +100,41 @@ fn merge_list(list: &mut Vec<Value>, items: &[Value], at: &str, problems: &mut V
             (None, _) => list.push(bare(item)),
         }
     }
+    order(list, items, &before, keys);
+}
+
+/// The keys that an item gives; a port without a protocol gives one all the same.
+fn named<'a>(item: &Value, keys: &[&'a str]) -> Vec<&'a str> {
+    keys.iter().filter(|key| item.get(**key).is_some() || **key == "protocol").copied().collect()
+}
+
+/// Where the item that `item` speaks of stands. Of two keys one is enough where no item has both: what a patch
+/// calls by `topologyKey` alone is ours, and where it says another `whenUnsatisfiable` it changes ours.
+fn spot(list: &[Value], item: &Value, keys: &[&str]) -> Option<usize> {
+    let named = named(item, keys);
+    let by = |keys: &[&str]| {
+        list.iter().position(|found| keys.iter().all(|key| lists::key(found, key) == lists::key(item, key)))
+    };
+    let first = keys.first().filter(|first| **first == "topologyKey" && item.get(**first).is_some());
+    if named.is_empty() {
+        return None;
+    }
+    by(&named).or_else(|| by(&[*first?]))
+}
+
+/// Items of the patch in its order, among the others in theirs, as Kubernetes orders them (`normalizeElementOrder`
+/// in `k8s.io/apimachinery`): a variable may refer to those before it.
+fn order(list: &mut Vec<Value>, items: &[Value], before: &[Value], keys: &[&str]) {
+    let place = |of: &[Value], item: &Value| spot(of, item, keys);
+    let (mut patched, others): (Vec<Value>, Vec<Value>) =
+        list.drain(..).partition(|item| place(items, item).is_some());
+    patched.sort_by_key(|item| place(items, item));
+    let (mut patched, mut others) = (patched.into_iter().peekable(), others.into_iter().peekable());
+    while let (Some(patch), Some(other)) = (patched.peek(), others.peek()) {
+        let earlier = matches!((place(before, other), place(before, patch)), (Some(a), Some(b)) if a < b);
+        list.extend(if earlier { others.next() } else { patched.next() });
+    }
+    list.extend(patched.chain(others));
 }
 
 fn directive(item: &Value) -> Option<&str> {
@@ -117,7 +149,9 @@ pub fn bare(patch: &Value) -> Value {
             Value::Object(kept.map(|(name, value)| (name.clone(), bare(value))).collect())
         }
         Value::Array(items) => {
-            Value::Array(items.iter().filter(|item| directive(item) != Some("delete")).map(bare).collect())
+            let kept: Vec<_> =
+                items.iter().filter(|item| directive(item) != Some("delete")).map(bare).collect();
+            Value::Array(kept)
         }
         scalar => scalar.clone(),
     }
@@ -154,7 +188,8 @@ mod tests {
         let result = merged(base(), &patch);
         assert_eq!(
             result["spec"]["containers"][0]["env"],
-            json!([{"name": "A", "value": "1"}, {"name": "B", "value": "3"}, {"name": "C", "value": "4"}])
+            json!([{"name": "A", "value": "1"}, {"name": "B", "value": "3"}, {"name": "C", "value": "4"}]),
+            "in the order of the patch, among the others in theirs"
         );
         assert_eq!(result["spec"]["containers"][0]["volumeMounts"].as_array().unwrap().len(), 2);
         assert_eq!(result["spec"]["containers"][1], json!({"name": "sidecar", "image": "s"}));
@@ -181,6 +216,18 @@ mod tests {
             result["spec"]["volumes"],
             json!([{"name": "x", "persistentVolumeClaim": {"claimName": "c"}}])
         );
+    }
+
+    #[test]
+    fn items_of_the_patch_keep_their_order_so_that_variables_can_refer_to_those_before() {
+        let patch = json!({"spec": {"containers": [{"name": "sidecar"}, {"name": "proxy",
+            "env": [{"name": "EXTRA", "value": "x"}, {"name": "B", "value": "$(EXTRA)"}]}]}});
+        let result = merged(base(), &patch);
+        let names = |list: &Value| -> Vec<String> {
+            list.as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(names(&result["spec"]["containers"]), ["sidecar", "proxy"]);
+        assert_eq!(names(&result["spec"]["containers"][1]["env"]), ["EXTRA", "A", "B"]);
     }
 
     #[test]
@@ -220,13 +267,13 @@ mod tests {
         };
         assert_eq!(patch(json!({"topologyKey": "host", "$patch": "delete"})), json!([]));
         assert_eq!(patch(json!({"topologyKey": "host", "maxSkew": 2}))[0]["maxSkew"], 2);
+        let strict = patch(json!({"topologyKey": "host", "whenUnsatisfiable": "DoNotSchedule"}));
         assert_eq!(
-            patch(json!({"topologyKey": "host", "whenUnsatisfiable": "DoNotSchedule"}))
-                .as_array()
-                .unwrap()
-                .len(),
-            2
+            strict,
+            json!([{"topologyKey": "host", "whenUnsatisfiable": "DoNotSchedule", "maxSkew": 1}]),
+            "it changes ours"
         );
+        assert_eq!(patch(json!({"topologyKey": "zone", "maxSkew": 1})).as_array().unwrap().len(), 2);
     }
 
     #[test]

@@ -35,6 +35,13 @@ fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Er
     Ok(ObjectMeta { name, namespace, resource_version, ..ObjectMeta::default() })
 }
 
+impl<K> Bare<K> {
+    /// What was read.
+    pub fn into_metadata(self) -> ObjectMeta {
+        self.metadata
+    }
+}
+
 impl<K> Clone for Bare<K> {
     fn clone(&self) -> Self {
         Self { metadata: self.metadata.clone(), kind: PhantomData }

@@ -34,7 +34,8 @@ async fn server(answers: Vec<(u16, &'static str)>) -> (http::Uri, Seen) {
 
 fn refusal(status: u16, after: &str) -> Response {
     let reason = if status == 404 { "NotFound" } else { "No" };
-    let words = format!(r#"{{"kind":"Status","status":"Failure","message":"","reason":"{reason}","code":{status}}}"#);
+    let words =
+        format!(r#"{{"kind":"Status","status":"Failure","message":"","reason":"{reason}","code":{status}}}"#);
     let status = StatusCode::from_u16(status).unwrap();
     if after.is_empty() {
         return (status, words).into_response();
@@ -62,7 +63,9 @@ async fn requests_are_counted_by_what_they_were_answered() {
     for code in ["403", "500", "404"] {
         has(
             &metrics,
-            &format!(r#"silverback_api_requests_total{{verb="get",group="",resource="pods",code="{code}"}} 1"#),
+            &format!(
+                r#"silverback_api_requests_total{{verb="get",group="",resource="pods",code="{code}"}} 1"#
+            ),
         );
     }
     has(&metrics, r#"silverback_api_request_duration_seconds_count{verb="get",group="",resource="pods"} 3"#);
@@ -81,7 +84,8 @@ async fn the_process_waits_when_the_api_server_asks_for_it_and_the_lease_does_no
     for status in [429, 503] {
         let (address, seen) = server(vec![(status, "1")]).await;
         let (client, metrics) = client(address);
-        let (pods, leases) = (Api::<Pod>::namespaced(client.clone(), "a"), Api::<Lease>::namespaced(client, "a"));
+        let (pods, leases) =
+            (Api::<Pod>::namespaced(client.clone(), "a"), Api::<Lease>::namespaced(client, "a"));
         assert!(pods.get("b").await.is_err());
         let asked = Instant::now();
         let (pod, lease) = tokio::join!(pods.get_opt("b"), leases.get_opt("c"));
@@ -108,5 +112,9 @@ async fn without_a_word_of_waiting_nothing_waits() {
     }
     let seen = seen.lock().unwrap().clone();
     let (first, last) = (seen.first().unwrap().0, seen.last().unwrap().0);
-    assert!(seen.len() == 50 && last - first < Duration::from_secs(2), "there is no rate limit: {:?}", last - first);
+    assert!(
+        seen.len() == 50 && last - first < Duration::from_secs(2),
+        "there is no rate limit: {:?}",
+        last - first
+    );
 }

@@ -15,6 +15,8 @@ const ATOMIC: &[&str] = &[
     "configMapKeyRef",
     "fieldRef",
     "labelSelector",
+    // Of a selector, which is replaced with all that is in it.
+    "matchLabels",
     "nodeSelector",
     "resourceFieldRef",
     "secretKeyRef",
@@ -160,6 +162,9 @@ mod tests {
         assert_eq!(first(&want, &want), None);
         let live = json!({"spec": {"selector": {"app": "a", "x": "y"}}});
         assert_eq!(first(&want, &live).as_deref(), Some(".spec.selector.x"));
+        let want = json!({"spec": {"selector": {"matchLabels": {"app": "a"}}}});
+        let live = json!({"spec": {"selector": {"matchLabels": {"app": "a", "x": "y"}}}});
+        assert_eq!(first(&want, &live).as_deref(), Some(".spec.selector.matchLabels.x"));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! lets the reconciles under way finish. No reconciler touches metrics, events or requeue by itself, and none can
 //! keep the others from their turns: not by being touched without end, not by hanging, not by a panic.
 
+mod turns;
+
 use std::any::Any;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,12 +14,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crds::k8s::Condition;
-use futures::{Stream, StreamExt, stream};
+use futures::Stream;
 use kube::core::object::HasStatus;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};
@@ -34,11 +36,6 @@ use crate::writer::{Writer, Written};
 const CONCURRENCY: usize = 16;
 /// How long a reconcile may take. A call to the API server has a deadline of its own, of which several fit in.
 const DEADLINE: Duration = Duration::from_mins(2);
-/// How long reconciles under way may go on after the stop: the kubelet kills a pod half a minute after its signal.
-const FAREWELL: Duration = Duration::from_secs(15);
-/// How often the loop turns when nothing happens, and when it counts as stuck.
-const BEAT: Duration = Duration::from_secs(5);
-const STUCK: Duration = Duration::from_secs(30);
 /// How long to wait with a status that could not be written and that nothing else would write again.
 const UNPUBLISHED: Duration = Duration::from_secs(30);
 
@@ -161,77 +158,8 @@ pub async fn drive<R: Reconciler>(
     });
     // Without the first list an object that exists would count as gone.
     tokio::select! {
-        () = cx.hub.synced() => turn(&cx, triggers, &check, stop).await,
+        () = cx.hub.synced() => turns::take(&cx, triggers, &check, stop).await,
         () = stop.cancelled() => {}
-    }
-    cx.kit.live.remove(&check);
-}
-
-/// One turn of the loop after the other.
-async fn turn<R: Reconciler>(
-    cx: &Arc<Loop<R>>,
-    triggers: impl Stream<Item = Key<R>> + Send + 'static,
-    check: &str,
-    stop: CancellationToken,
-) {
-    let pulse = cx.kit.live.pulse(check, STUCK);
-    let mut triggers = std::pin::pin!(triggers.chain(stream::pending()));
-    let mut turns = Turns { tasks: JoinSet::new(), keys: HashMap::new() };
-    loop {
-        pulse.beat();
-        cx.queue().wake(Instant::now());
-        while let Some((key, waited)) = cx.next() {
-            cx.kit.metrics.waited(&R::Kind::kind(&()), waited);
-            turns.begin(cx, key);
-        }
-        let due = cx.queue().next_due();
-        tokio::select! {
-            () = stop.cancelled() => break,
-            Some(key) = triggers.next() => cx.queue().ask(key, Instant::now()),
-            true = turns.end(cx) => {}
-            () = until(due) => {}
-            () = tokio::time::sleep(BEAT) => {}
-        }
-    }
-    let rest = async { while turns.end(cx).await {} };
-    if tokio::time::timeout(FAREWELL, rest).await.is_err() {
-        tracing::warn!(count = turns.tasks.len(), "reconciles under way are given up");
-    }
-}
-
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// The reconciles under way, each a task of its own.
-struct Turns<R: Reconciler> {
-    tasks: JoinSet<Option<Duration>>,
-    keys: HashMap<Id, Key<R>>,
-}
-
-impl<R: Reconciler> Turns<R> {
-    fn begin(&mut self, cx: &Arc<Loop<R>>, key: Key<R>) {
-        let task = Arc::clone(cx).once(key.clone());
-        self.keys.insert(self.tasks.spawn(task).id(), key);
-    }
-
-    /// Waits for one to end and plans its next turn; `false` when none is under way.
-    async fn end(&mut self, cx: &Loop<R>) -> bool {
-        let Some(ended) = self.tasks.join_next_with_id().await else { return false };
-        let (id, again) = match ended {
-            Ok((id, again)) => (id, Ok(again)),
-            Err(error) => (error.id(), Err(error)),
-        };
-        let Some(key) = self.keys.remove(&id) else { return true };
-        let pause = match again {
-            Ok(pause) => pause,
-            Err(error) => cx.panicked(&key, error),
-        };
-        cx.queue().done(&key, pause.and_then(|pause| Instant::now().checked_add(pause)));
-        true
     }
 }
 

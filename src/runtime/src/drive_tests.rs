@@ -11,6 +11,7 @@ use kube::Client;
 use kube::client::Body;
 use kube::runtime::watcher::Event;
 
+use super::turns::FAREWELL;
 use super::*;
 use crate::lease::Claim;
 
@@ -111,7 +112,8 @@ fn object(name: &str) -> DataPlane {
 }
 
 fn kit(metrics: &Metrics, live: &Checks) -> Kit {
-    let silent = tower::service_fn(|_: Request<Body>| std::future::pending::<Result<Response<Body>, Never>>());
+    let silent =
+        tower::service_fn(|_: Request<Body>| std::future::pending::<Result<Response<Body>, Never>>());
     let writer = Writer::new(Client::new(silent, "ns"), metrics.clone(), Claim::forever());
     Kit { events: Events::new(writer.clone(), "test"), writer, metrics: metrics.clone(), live: live.clone() }
 }
@@ -130,7 +132,8 @@ async fn world(names: &[String]) -> World {
     for name in names {
         triggers.unbounded_send(key(name)).unwrap();
     }
-    let (fake, metrics, live, stop) = (Fake::default(), Metrics::new("x"), Checks::default(), CancellationToken::new());
+    let (fake, metrics, live, stop) =
+        (Fake::default(), Metrics::new("x"), Checks::default(), CancellationToken::new());
     let driven = drive(fake.clone(), hub, asked, kit(&metrics, &live), stop.clone());
     // The feed must not end before the loop does.
     let driven = tokio::spawn(async move {
@@ -200,7 +203,11 @@ async fn a_reconcile_that_hangs_ends_in_a_failure_and_is_tried_again() {
     let line = r#"silverback_reconciles_total{kind="DataPlane",result="DeadlineExceeded"} 1"#;
     assert!(w.metrics.text().contains(line), "{}", w.metrics.text());
     w.fake.until(|fake| !fake.shown.lock().unwrap().is_empty()).await;
-    assert_eq!(*w.fake.shown.lock().unwrap(), [("hangs".to_owned(), "DeadlineExceeded")], "shown when it lasts");
+    assert_eq!(
+        *w.fake.shown.lock().unwrap(),
+        [("hangs".to_owned(), "DeadlineExceeded")],
+        "shown when it lasts"
+    );
     assert_eq!(w.fake.turns("hangs"), 5);
 }
 
@@ -239,7 +246,9 @@ async fn the_queue_is_shown() {
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
     }
-    let oldest = text.lines().find_map(|line| line.strip_prefix(r#"silverback_queue_oldest_seconds{kind="DataPlane"} "#));
+    let oldest = text
+        .lines()
+        .find_map(|line| line.strip_prefix(r#"silverback_queue_oldest_seconds{kind="DataPlane"} "#));
     assert!(oldest.unwrap().parse::<f64>().unwrap() >= 10.0, "{text}");
     w.fake.until(|fake| fake.turns("quiet-2") == 1).await;
     assert!(w.metrics.text().contains(r#"silverback_queue_depth{kind="DataPlane"} 0.0"#));

@@ -9,7 +9,7 @@ pub enum Impact {
     User,
     /// Somebody has to change something that no watch of ours tells of: shown, and looked at again by itself.
     Waiting,
-    /// It passes by itself, such as an object that is being deleted: not shown, looked at again soon.
+    /// It passes by itself, such as an object that is being deleted: looked at again soon, and shown when it lasts.
     Passing,
     /// The API server or the network failed: tried again with growing pauses, and shown when it lasts.
     Transient,
@@ -38,13 +38,15 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// A transient failure is shown when it came this often in a row, that is after some eight seconds: a condition
 /// that flips at each hiccup of the API server wakes people for nothing.
 const LASTING: u32 = 5;
+/// What should have passed by itself is shown when it came this often in a row, that is after some twenty seconds.
+const STAYING: u32 = 8;
 
 impl Impact {
     /// Whether a failure that came `attempts` times in a row is shown in the conditions.
     pub fn is_shown(self, attempts: u32) -> bool {
         match self {
             Self::User | Self::Waiting | Self::Bug => true,
-            Self::Passing => false,
+            Self::Passing => attempts >= STAYING,
             Self::Transient => attempts >= LASTING,
         }
     }
@@ -108,7 +110,7 @@ mod tests {
     #[test]
     fn a_hiccup_is_not_shown_and_a_fault_that_lasts_is() {
         assert!(!Impact::Transient.is_shown(1) && Impact::Transient.is_shown(5));
-        assert!(Impact::User.is_shown(1) && !Impact::Passing.is_shown(100));
+        assert!(Impact::User.is_shown(1) && !Impact::Passing.is_shown(3) && Impact::Passing.is_shown(8));
     }
 
     #[test]

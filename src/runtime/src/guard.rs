@@ -14,7 +14,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use crds::k8s::{
-    NonResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec, TokenReview, TokenReviewSpec, UserInfo,
+    NonResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec, TokenReview, TokenReviewSpec,
+    UserInfo,
 };
 use kube::Client;
 use kube::api::{Api, PostParams};
@@ -112,7 +113,8 @@ impl Guard {
         known.retain(|_, (_, until)| *until > now);
         if known.len() >= REMEMBERED {
             // What ends first is asked for again first.
-            let first = known.iter().min_by_key(|(_, (_, until))| *until).map(|(question, _)| question.clone());
+            let first =
+                known.iter().min_by_key(|(_, (_, until))| *until).map(|(question, _)| question.clone());
             first.and_then(|first| known.remove(&first));
         }
         known.insert(question, (verdict, until));
@@ -142,7 +144,8 @@ async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Resp
         Ok(Verdict::Allowed) => next.run(request).await,
         Ok(Verdict::Unknown) => unauthorized("the API server does not know this token, or it has expired\n"),
         Ok(Verdict::Forbidden { user }) => {
-            let words = format!("{user:?} may not get {path}: it lacks a ClusterRole with that nonResourceURL\n");
+            let words =
+                format!("{user:?} may not get {path}: it lacks a ClusterRole with that nonResourceURL\n");
             (StatusCode::FORBIDDEN, words).into_response()
         }
         Err(error) => {

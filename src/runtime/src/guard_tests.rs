@@ -48,7 +48,8 @@ struct World {
 fn world() -> World {
     let asked = Arc::new(AtomicUsize::new(0));
     let guard = Guard::new(server(Arc::clone(&asked)));
-    let routes = Router::new().route("/metrics", get(|| async { "numbers" })).route("/other", get(|| async { "" }));
+    let routes =
+        Router::new().route("/metrics", get(|| async { "numbers" })).route("/other", get(|| async { "" }));
     World { asked, routes: guard.clone().protect(routes), guard }
 }
 

@@ -38,20 +38,16 @@ impl Checks {
         step
     }
 
-    /// A check that fails when [`Pulse::beat`] was not called for `limit`.
+    /// A check that fails when [`Pulse::beat`] was not called for `limit`. It goes with the pulse: a loop that has
+    /// ended as it should is not stuck.
     pub fn pulse(&self, name: &str, limit: Duration) -> Pulse {
-        let pulse = Pulse(Arc::new(Mutex::new(Instant::now())));
-        let held = pulse.clone();
+        let last = Arc::new(Mutex::new(Instant::now()));
+        let held = Arc::clone(&last);
         self.add(name, move || {
-            let still = held.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+            let still = held.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
             if still < limit { Ok(()) } else { Err(format!("stands still for {} s", still.as_secs())) }
         });
-        pulse
-    }
-
-    /// A removed check is neither good nor bad: what it watched has ended as it should.
-    pub fn remove(&self, name: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(other, _)| other != name);
+        Pulse { checks: self.clone(), name: name.to_owned(), last }
     }
 
     /// Whether all of them hold.
@@ -90,14 +86,23 @@ impl Step {
     }
 }
 
-/// A loop's sign of life; cloning shares it.
-#[derive(Debug, Clone)]
-pub struct Pulse(Arc<Mutex<Instant>>);
+/// A loop's sign of life.
+pub struct Pulse {
+    checks: Checks,
+    name: String,
+    last: Arc<Mutex<Instant>>,
+}
 
 impl Pulse {
     /// The loop has turned.
     pub fn beat(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+}
+
+impl Drop for Pulse {
+    fn drop(&mut self) {
+        self.checks.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(other, _)| *other != self.name);
     }
 }
 
@@ -112,7 +117,8 @@ pub fn probes(live: Checks, ready: Checks) -> Router {
 fn answer(name: &str, found: &[(String, Result<(), String>)], query: Option<&str>) -> (StatusCode, String) {
     let good = found.iter().all(|(_, said)| said.is_ok());
     let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let verbose = query.is_some_and(|query| query.split('&').any(|word| word.split('=').next() == Some("verbose")));
+    let verbose =
+        query.is_some_and(|query| query.split('&').any(|word| word.split('=').next() == Some("verbose")));
     if good && !verbose {
         return (status, "ok".to_owned());
     }
@@ -172,15 +178,15 @@ mod tests {
     async fn a_loop_that_stands_still_makes_the_process_sick() {
         let live = Checks::default();
         let pulse = live.pulse("lease", Duration::from_secs(10));
-        let routes = probes(live.clone(), Checks::default());
+        let routes = probes(live, Checks::default());
         assert_eq!(get(&routes, "/healthz").await.0, 200);
-        *pulse.0.lock().unwrap() -= Duration::from_secs(11);
+        *pulse.last.lock().unwrap() -= Duration::from_secs(11);
         let (status, said) = get(&routes, "/healthz").await;
         assert!(status == 503 && said.starts_with("[-]lease failed: stands still for 11 s"), "{said}");
         pulse.beat();
         assert_eq!(get(&routes, "/healthz").await.0, 200);
-        *pulse.0.lock().unwrap() -= Duration::from_secs(11);
-        live.remove("lease");
+        *pulse.last.lock().unwrap() -= Duration::from_secs(11);
+        drop(pulse);
         assert_eq!(get(&routes, "/healthz").await.0, 200, "it has ended");
     }
 

@@ -6,9 +6,11 @@
 
 mod coverage;
 mod follow;
+mod guard;
 mod names;
 mod place;
 mod source;
+mod stock;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Debug;
@@ -16,16 +18,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::ready;
 use futures::stream::{self, Stream, StreamExt};
-use kube::core::DeserializeGuard;
-use kube::runtime::reflector::store::Writer as StoreWriter;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::watch;
 
 use follow::{Key, Shelf, follow};
+use guard::Guarded;
+use stock::Stock;
 
 pub use coverage::Coverage;
 pub use names::{Name, Names};
@@ -60,8 +63,7 @@ struct Ahead<K: Watched> {
 
 /// The store and the touches of one kind. Cloning it shares both.
 pub struct Hub<K: Watched> {
-    store: Store<K>,
-    writer: Arc<Mutex<StoreWriter<K>>>,
+    stock: Arc<Stock<K>>,
     touches: broadcast::Sender<Touch<K>>,
     ahead: Arc<Mutex<Ahead<K>>>,
     /// Places whose first list is not in the store yet.
@@ -73,8 +75,7 @@ pub struct Hub<K: Watched> {
 impl<K: Watched> Clone for Hub<K> {
     fn clone(&self) -> Self {
         Self {
-            store: self.store.clone(),
-            writer: Arc::clone(&self.writer),
+            stock: Arc::clone(&self.stock),
             touches: self.touches.clone(),
             ahead: Arc::clone(&self.ahead),
             pending: self.pending.clone(),
@@ -93,15 +94,22 @@ impl<K: Watched> Hub<K> {
     /// An empty store that keeps of each object what `trim` leaves of it. Managed fields are never kept: they are
     /// half of an object's size and nobody here reads them.
     pub fn trimmed(trim: fn(&mut K)) -> Self {
-        let mut writer = StoreWriter::<K>::default();
-        let store = writer.as_reader();
-        // Readers of kube's would wait for a first list here; the coverage knows better.
-        writer.apply_watcher_event(&Event::Init);
-        writer.apply_watcher_event(&Event::InitDone);
+        Self::of(Stock::open(), trim)
+    }
+
+    /// An empty store of large objects that are read one by one and not often: each is unpacked when it is asked
+    /// for. kube's reader does not see them.
+    pub fn packed() -> Self
+    where
+        K: Serialize,
+    {
+        Self::of(Stock::packed(), |_| ())
+    }
+
+    fn of(stock: Stock<K>, trim: fn(&mut K)) -> Self {
         let ahead = Ahead { seen: 0, answers: HashMap::new() };
         Self {
-            store,
-            writer: Arc::new(Mutex::new(writer)),
+            stock: Arc::new(stock),
             touches: broadcast::channel(DEPTH).0,
             ahead: Arc::new(Mutex::new(ahead)),
             pending: watch::Sender::default(),
@@ -114,9 +122,9 @@ impl<K: Watched> Hub<K> {
     where
         K: Streamed,
     {
-        let (place, counted) = (source.place.clone(), self.store.clone());
+        let (place, counted) = (source.place.clone(), Arc::clone(&self.stock));
         source.metrics.store(&Self::known_as(), move || counted.len());
-        let events = source::events::<DeserializeGuard<K>>(source, Self::known_as());
+        let events = source::events::<Guarded<K>>(source, Self::known_as());
         self.follow(place, events.filter_map(|event| ready(decoded(event))))
     }
 
@@ -159,22 +167,22 @@ impl<K: Watched> Hub<K> {
     /// The object as last seen, by the watch or as the answer to a write of ours.
     pub fn get(&self, key: &ObjectRef<K>) -> Option<Arc<K>> {
         let answer = self.ahead().answers.get(key).cloned();
-        answer.or_else(|| self.store.get(key))
+        answer.or_else(|| self.stock.get(key))
     }
 
     /// All objects the watch has shown that `keep` accepts.
     pub fn select(&self, keep: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
-        self.store.state_filter(keep)
+        self.stock.select(keep)
     }
 
     /// References to all objects.
     pub fn all(&self) -> Vec<ObjectRef<K>> {
-        self.store.state().iter().map(|object| ObjectRef::from_obj(object.as_ref())).collect()
+        self.stock.keys()
     }
 
     /// kube's reader of the same store.
     pub fn reader(&self) -> Store<K> {
-        self.store.clone()
+        self.stock.reader()
     }
 
     /// Notes the answer to a write, so that what is read next is never older than it. An answer that comes
@@ -191,7 +199,8 @@ impl<K: Watched> Hub<K> {
     pub fn touched(&self) -> impl Stream<Item = Touch<K>> + Send + use<K> {
         // Subscribed before the snapshot: doubles are harmless, gaps are not.
         let news = live(self.touches.subscribe());
-        let now = self.store.state().into_iter().map(Touch::Object);
+        let hub = self.clone();
+        let now = self.stock.keys().into_iter().filter_map(move |key| hub.stock.get(&key)).map(Touch::Object);
         stream::iter(now).chain(news)
     }
 
@@ -202,10 +211,6 @@ impl<K: Watched> Hub<K> {
     fn shorten(&self, object: &mut K) {
         object.meta_mut().managed_fields = None;
         (self.trim)(object);
-    }
-
-    fn write(&self, event: &Event<K>) {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner).apply_watcher_event(event);
     }
 
     /// What the watch has shown up to here takes the place of older answers.
@@ -226,15 +231,15 @@ impl<K: Watched> Shelf<K> for Hub<K> {
     fn put(&self, mut object: K) {
         self.shorten(&mut object);
         let key = ObjectRef::from_obj(&object);
-        let before = self.store.get(&key);
         self.catch_up(&object);
-        if before.as_ref().is_some_and(|before| before.resource_version() == object.resource_version()) {
+        let before = self.stock.version(&key);
+        if before.is_some() && before == object.resource_version() {
             return;
         }
-        let disowned = before.filter(|before| before.owner_references() != object.owner_references());
-        self.write(&Event::Apply(object));
         // The object as it was, when its owners change: those it had want to know.
-        for touched in disowned.into_iter().chain(self.store.get(&key)) {
+        let disowned = before.and_then(|_| self.stock.get(&key));
+        let disowned = disowned.filter(|before| before.owner_references() != object.owner_references());
+        for touched in disowned.into_iter().chain([self.stock.put(object)]) {
             self.tell(touched);
         }
     }
@@ -242,20 +247,17 @@ impl<K: Watched> Shelf<K> for Hub<K> {
     fn take(&self, mut object: K) {
         self.shorten(&mut object);
         self.catch_up(&object);
-        let gone = Event::Delete(object);
-        self.write(&gone);
-        if let Event::Delete(object) = gone {
-            self.tell(Arc::new(object));
-        }
+        self.stock.remove(&object);
+        self.tell(Arc::new(object));
     }
 
     fn sweep(&self, place: &Place, listed: &HashSet<Key>) {
-        let gone = self.store.state_filter(|object| {
+        let gone = self.stock.select(|object| {
             let key = (object.namespace().unwrap_or_default(), object.name_any());
             place.holds(&key.0) && !listed.contains(&key)
         });
         for object in gone {
-            self.write(&Event::Delete(object.as_ref().clone()));
+            self.stock.remove(&object);
             self.tell(object);
         }
         self.pending.send_if_modified(|pending| pending.remove(place));
@@ -284,13 +286,13 @@ where
 }
 
 /// One object that does not decode must not stop the watch for the others.
-fn decoded<K: Resource<DynamicType = ()>>(event: Event<DeserializeGuard<K>>) -> Option<Event<K>> {
-    let open = |guard: DeserializeGuard<K>| match guard.0 {
-        Ok(object) => Some(object),
-        Err(invalid) => {
-            let name = invalid.metadata.name.as_deref().unwrap_or_default();
-            let namespace = invalid.metadata.namespace.as_deref().unwrap_or_default();
-            tracing::error!(kind = %K::kind(&()), namespace, name, error = %invalid.error, "object does not decode, left alone");
+fn decoded<K: Resource<DynamicType = ()>>(event: Event<Guarded<K>>) -> Option<Event<K>> {
+    let open = |guarded| match guarded {
+        Guarded::Good(object) => Some(object),
+        Guarded::Bad { metadata, error } => {
+            let (namespace, name) =
+                (metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default());
+            tracing::error!(kind = %K::kind(&()), namespace, name, error, "object does not decode, left alone");
             None
         }
     };

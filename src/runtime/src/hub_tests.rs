@@ -162,3 +162,50 @@ async fn managed_fields_are_not_kept() {
     let fed = fed(vec![with]).await;
     assert!(fed.hub.get(&key("a")).unwrap().metadata.managed_fields.is_none());
 }
+
+#[tokio::test]
+async fn packed_objects_are_read_and_told_of_like_any_other() {
+    let hub: Hub<ConfigMap> = Hub::packed();
+    let (mut feed, events) = mpsc::channel(16);
+    tokio::spawn(hub.follow(Place::Everywhere, events));
+    let mut whole = object("a", "1");
+    whole.data = Some([("key".to_owned(), "value".to_owned())].into());
+    for event in
+        [Event::Init, Event::InitApply(whole.clone()), Event::InitApply(object("b", "2")), Event::InitDone]
+    {
+        feed.send(event).await.unwrap();
+    }
+    hub.synced().await;
+    assert_eq!(hub.get(&key("a")).as_deref(), Some(&whole));
+    assert_eq!(hub.select(|object| object.data.is_none()).len(), 1);
+    assert_eq!(hub.all().len(), 2);
+    let touches = hub.touched().skip(2);
+    pin_mut!(touches);
+    feed.send(Event::Apply(object("a", "1"))).await.unwrap();
+    feed.send(Event::Delete(object("b", "3"))).await.unwrap();
+    assert_eq!(next(&mut touches).await, "b", "the same version is no news");
+    assert!(hub.get(&key("b")).is_none() && hub.get(&key("a")).is_some());
+}
+
+#[tokio::test]
+async fn what_is_trimmed_is_not_kept_and_what_a_watch_that_ended_showed_is_told_as_gone() {
+    let hub: Hub<ConfigMap> = Hub::trimmed(|object| object.data = None);
+    let (mut feed, events) = mpsc::channel(16);
+    tokio::spawn(hub.follow(Place::Namespace("ns".into()), events));
+    let mut whole = object("a", "1");
+    whole.data = Some([("key".to_owned(), "value".to_owned())].into());
+    for event in [Event::Init, Event::InitApply(whole.clone()), Event::InitDone] {
+        feed.send(event).await.unwrap();
+    }
+    hub.synced().await;
+    whole.metadata.resource_version = Some("5".into());
+    hub.note(whole);
+    assert!(hub.get(&key("a")).unwrap().data.is_none(), "nor of an answer");
+    let touches = hub.touched();
+    pin_mut!(touches);
+    assert_eq!(next(&mut touches).await, "a", "it exists");
+    hub.clear(&Place::Namespace("other".into()));
+    hub.clear(&Place::Namespace("ns".into()));
+    assert_eq!(next(&mut touches).await, "a");
+    assert!(hub.all().is_empty());
+}

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use crds::k8s::{Lease, LeaseSpec, MicroTime};
 use crds::names::managers;
-use kube::api::{Api, PostParams};
 use kube::ResourceExt;
+use kube::api::{Api, PostParams};
 
 use crate::clock;
-use crate::health::Pulse;
+use crate::health::{Checks, Pulse};
 
 /// How long a lease that is not renewed keeps others waiting.
 const DURATION: Duration = Duration::from_secs(10);
@@ -26,7 +26,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How long one request may take: three tries fit into what is left after a renewal.
 const REQUEST: Duration = Duration::from_secs(2);
 /// After how long without a turn of its loop the candidate counts as stuck.
-pub const STUCK: Duration = Duration::from_secs(30);
+const STUCK: Duration = Duration::from_secs(30);
 
 /// Why there is no lease.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +82,7 @@ pub struct Candidate {
     name: String,
     holder: String,
     claim: Claim,
-    pulse: Pulse,
+    live: Checks,
     /// The lease as it was last written by us.
     held: Option<Lease>,
 }
@@ -94,10 +94,10 @@ struct Seen {
 }
 
 impl Candidate {
-    /// A candidate for the lease of that name; `holder` must be another one for each replica. Whether it waits or
-    /// holds, `pulse` beats.
-    pub fn new(api: Api<Lease>, name: &str, holder: String, pulse: Pulse) -> Self {
-        Self { api, name: name.to_owned(), holder, claim: Claim::none(), pulse, held: None }
+    /// A candidate for the lease of that name; `holder` must be another one for each replica. While it waits for the
+    /// lease or holds it, `live` sees whether its loop turns.
+    pub fn new(api: Api<Lease>, name: &str, holder: String, live: Checks) -> Self {
+        Self { api, name: name.to_owned(), holder, claim: Claim::none(), live, held: None }
     }
 
     /// What writers ask.
@@ -108,8 +108,9 @@ impl Candidate {
     /// Waits until the lease is ours.
     pub async fn acquire(&mut self) {
         let mut seen = Seen { version: None, since: Instant::now() };
+        let pulse = self.pulse();
         loop {
-            self.pulse.beat();
+            pulse.beat();
             match self.attempt(&mut seen).await {
                 Ok(true) => {
                     tracing::info!(lease = self.name, holder = self.holder, "leading");
@@ -133,8 +134,9 @@ impl Candidate {
     /// # Errors
     /// When it is lost; then nothing may be written any more.
     pub async fn hold(&mut self) -> Error {
+        let pulse = self.pulse();
         loop {
-            self.pulse.beat();
+            pulse.beat();
             tokio::time::sleep(RENEW).await;
             while let Err(error) = self.renew().await {
                 let taken = matches!(&error, kube::Error::Api(status) if status.is_conflict());
@@ -167,6 +169,10 @@ impl Candidate {
                 "lease not released"
             ),
         }
+    }
+
+    fn pulse(&self) -> Pulse {
+        self.live.pulse("lease", STUCK)
     }
 
     async fn attempt(&mut self, seen: &mut Seen) -> kube::Result<bool> {

@@ -200,7 +200,11 @@ mod tests {
         let call = Call { verb: "patch", group: "apps".into(), resource: "deployments/status".into() };
         metrics.requested(&call, "200".into(), Duration::from_millis(2));
         metrics.held();
-        metrics.queue("DataPlane", || Standing { waiting: 3, oldest: Duration::from_millis(1500), running: 2 });
+        metrics.queue("DataPlane", || Standing {
+            waiting: 3,
+            oldest: Duration::from_millis(1500),
+            running: 2,
+        });
         metrics.store("Pod", || 7);
         metrics.leader(|| true);
         metrics

@@ -4,11 +4,14 @@
 //! dropped when it goes. An absent kind costs one idle watch, on the name of its definition. Where definitions may
 //! not be watched, discovery, which is open to everybody, is asked now and then.
 
+use std::error::Error;
 use std::time::Duration;
 
-use crds::k8s::CustomResourceDefinition;
+use crds::k8s::{APIResourceList, CustomResourceDefinition};
 use futures::future::ready;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
+use http::{Request, StatusCode};
+use kube::client::Body;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, Resource};
@@ -108,20 +111,24 @@ async fn vanished<K: Resource<DynamicType = ()>>(
 /// Whether discovery lists the kind in its version; `None` where the API server does not say.
 async fn is_served<K: Resource<DynamicType = ()>>(client: &Client) -> Option<bool> {
     let said = async {
-        // A version that is not served has no page of its own, which is an error and not an answer.
-        let version = K::api_version(&());
-        let groups = client.list_api_groups().await?.groups;
-        if !groups.iter().flat_map(|group| &group.versions).any(|served| served.group_version == version) {
-            return Ok(false);
+        // Sent as it is: a version that is not served has a page in plain text, which is an answer too.
+        let request = Request::get(format!("/apis/{}", K::api_version(&()))).body(Body::empty())?;
+        let answer = client.send(request).await?;
+        match answer.status() {
+            StatusCode::OK => {
+                let list: APIResourceList =
+                    serde_json::from_slice(&answer.into_body().collect_bytes().await?)?;
+                Ok(list.resources.iter().any(|resource| resource.name == K::plural(&())))
+            }
+            StatusCode::NOT_FOUND => Ok(false),
+            other => Err(format!("discovery answers {other}").into()),
         }
-        let list = client.list_api_group_resources(&version).await?;
-        Ok::<_, kube::Error>(list.resources.iter().any(|resource| resource.name == K::plural(&())))
     };
-    said.await
-        .inspect_err(
-            |error| tracing::warn!(kind = %K::kind(&()), %error, "whether it is served is not known"),
-        )
-        .ok()
+    let said: Result<_, Box<dyn Error + Send + Sync>> = said.await;
+    said.inspect_err(
+        |error| tracing::warn!(kind = %K::kind(&()), %error, "whether it is served is not known"),
+    )
+    .ok()
 }
 
 /// What the watch of a definition tells. Where it is not allowed, only that.

@@ -26,6 +26,8 @@ pub struct Asked {
     pub namespace: String,
     /// Name of the object; of an event, that of the object it tells of; empty for many.
     pub name: String,
+    /// Whether it is a watch that begins with a list.
+    pub streams_list: bool,
 }
 
 impl Asked {
@@ -41,14 +43,16 @@ impl Asked {
             rest => ("", rest),
         };
         let part = |index: usize| rest.get(index).copied().unwrap_or_default().to_owned();
+        let query = uri.query().unwrap_or_default();
         let mut asked = Self {
             verb: "",
             resource: part(0),
             subresource: part(2),
             namespace: namespace.to_owned(),
             name: part(1),
+            streams_list: query.split('&').any(|pair| pair == "sendInitialEvents=true"),
         };
-        asked.verb = asked.verb_of(method, uri.query().unwrap_or_default());
+        asked.verb = asked.verb_of(method, query);
         if asked.name.is_empty() && asked.verb == "create" {
             asked.name = name_in(body);
         }
@@ -107,6 +111,19 @@ fn name_in(body: &[u8]) -> String {
     name.unwrap_or_default().to_owned()
 }
 
+/// The address of a list as it was at a version, whatever version was asked for.
+pub(super) fn dated(uri: &Uri, version: u64) -> String {
+    let query = uri.query().unwrap_or_default();
+    // A page that is not the first is of the version of the first.
+    if query.contains("continue=") {
+        return uri.to_string();
+    }
+    let kept = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("resourceVersion"));
+    let kept: Vec<_> = kept.collect();
+    let dated = format!("resourceVersion={version}&resourceVersionMatch=Exact");
+    format!("{}?{dated}&{}", uri.path(), kept.join("&"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +159,20 @@ mod tests {
         assert_eq!((event.verb, event.name.as_str(), event.is_write()), ("create", "edge", true));
         let body = r#"{"metadata":{"name":"authority"}}"#;
         assert_eq!(asked(&Method::POST, "/api/v1/namespaces/team/secrets", body).name, "authority");
+    }
+
+    #[test]
+    fn a_list_can_be_dated_and_its_further_pages_follow() {
+        for (path, dated) in [
+            (
+                "/api/v1/pods?limit=5&resourceVersion=0",
+                "/api/v1/pods?resourceVersion=7&resourceVersionMatch=Exact&limit=5",
+            ),
+            ("/api/v1/pods?limit=5&continue=x", "/api/v1/pods?limit=5&continue=x"),
+        ] {
+            let uri: Uri = path.parse().unwrap();
+            assert_eq!(super::dated(&uri, 7), dated);
+        }
     }
 
     #[test]

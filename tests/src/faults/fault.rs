@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hyper::header::{CONTENT_TYPE, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
@@ -21,6 +21,8 @@ pub enum Fault {
     Truncated,
     /// It is forwarded after this long.
     Late(Duration),
+    /// A list is forwarded, and answered as things were at this version; anything else is just forwarded.
+    AsOf(u64),
     /// It is forwarded; the answer is there, and never given. [`super::Proxy::held`] tells.
     Held,
     /// It is neither forwarded nor answered.
@@ -40,6 +42,8 @@ pub enum Refusal {
     Unavailable,
     /// The version asked for is too old.
     Gone,
+    /// It is not understood, as a feature that is off.
+    Invalid,
 }
 
 impl Refusal {
@@ -51,14 +55,15 @@ impl Refusal {
                 "Conflict",
                 "Operation cannot be fulfilled: the object has been modified; please apply your changes to the latest version and try again",
             ),
-            Self::TooManyRequests => {
-                (429, "TooManyRequests", "Too many requests, please try again later.")
+            Self::TooManyRequests => (429, "TooManyRequests", "Too many requests, please try again later."),
+            Self::Internal => {
+                (500, "InternalError", "Internal error occurred: etcdserver: request timed out")
             }
-            Self::Internal => (500, "InternalError", "Internal error occurred: etcdserver: request timed out"),
             Self::Unavailable => {
                 (503, "ServiceUnavailable", "the server is currently unable to handle the request")
             }
             Self::Gone => (410, "Expired", "too old resource version: 1 (2)"),
+            Self::Invalid => (422, "Invalid", "sendInitialEvents is forbidden: the feature is disabled"),
         }
     }
 
@@ -83,7 +88,7 @@ impl Refusal {
         let mut answer = Response::new(self.status());
         *answer.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = answer.headers_mut();
-        headers.insert(CONTENT_TYPE, "application/json".parse().expect("a header"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if self == Self::TooManyRequests {
             headers.insert(RETRY_AFTER, 1.into());
         }

@@ -28,7 +28,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::asked::Asked;
+use super::asked::{Asked, dated};
 use super::fault::Fault;
 use super::stream::{Command, Order, ordered};
 
@@ -177,7 +177,6 @@ impl Shared {
         let asked = Asked::of(&head.method, &head.uri, &body);
         let fault = (*lock(&self.script))(&asked);
         match fault {
-            Fault::None => self.forward(asked, head, body).await,
             Fault::Refused(refusal) => Ok(refusal.answer().map(whole)),
             Fault::Reset => Err(Cut),
             Fault::Lost => {
@@ -191,6 +190,12 @@ impl Shared {
                 tokio::time::sleep(by).await;
                 self.forward(asked, head, body).await
             }
+            Fault::AsOf(version) if asked.verb == "list" => {
+                let mut head = head;
+                head.uri = dated(&head.uri, version).parse().map_err(|_| Cut)?;
+                self.forward(asked, head, body).await
+            }
+            Fault::None | Fault::AsOf(_) => self.forward(asked, head, body).await,
             Fault::Held => {
                 self.forward(asked, head, body).await?.into_body().collect().await?;
                 self.held.send_replace(true);
@@ -214,7 +219,9 @@ impl Shared {
             lock(&self.written).push(asked.clone());
         }
         Ok(answer.map(|body| match asked.verb {
-            "watch" => StreamBody::new(ordered(body, asked.resource, self.commands.subscribe())).boxed_unsync(),
+            "watch" => {
+                StreamBody::new(ordered(body, asked.resource, self.commands.subscribe())).boxed_unsync()
+            }
             _ => body.map_err(|_| Cut).boxed_unsync(),
         }))
     }

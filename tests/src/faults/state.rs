@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -72,7 +73,8 @@ impl State {
             }
             let Some((dataplane, state)) = different else { return Ok(()) };
             if tokio::time::Instant::now() > deadline {
-                let lines = states.last().map(|undisturbed| undisturbed.differences(&state)).unwrap_or_default();
+                let lines =
+                    states.last().map(|undisturbed| undisturbed.differences(&state)).unwrap_or_default();
                 bail!("{dataplane} is not as undisturbed after {SOON:?}:\n{}", lines.join("\n"));
             }
         }
@@ -101,7 +103,9 @@ pub type Told = BTreeMap<String, u32>;
 pub async fn events(s: &Scenario) -> Result<BTreeMap<String, Told>> {
     let mut told: BTreeMap<String, Told> = BTreeMap::new();
     for event in all::<Event>(s).await? {
-        let about = event.regarding.and_then(|about| about.name).unwrap_or_default();
+        // Others tell of children, some of which have the same name.
+        let ours = event.regarding.filter(|about| about.kind.as_deref() == Some("DataPlane"));
+        let Some(about) = ours.and_then(|about| about.name) else { continue };
         let key = format!("{} {}", event.type_.unwrap_or_default(), event.reason.unwrap_or_default());
         *told.entry(about).or_default().entry(key).or_default() += 1;
     }
@@ -183,7 +187,11 @@ impl Found<'_> {
     }
 
     fn add_children<K: Resource<DynamicType = ()> + Serialize>(&mut self, all: &[K]) -> Result<()> {
-        all.iter().filter(|child| self.owns(*child)).collect::<Vec<_>>().into_iter().try_for_each(|child| self.add(child))
+        all.iter()
+            .filter(|child| self.owns(*child))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .try_for_each(|child| self.add(child))
     }
 
     fn add<K: Resource<DynamicType = ()> + Serialize>(&mut self, object: &K) -> Result<()> {
@@ -207,16 +215,22 @@ impl Found<'_> {
     /// Puts a word where a value differs from run to run.
     fn normalise(&self, key: &str, value: &mut Value) {
         let word = match (key, &*value) {
-            ("lastTransitionTime" | "observedGeneration", _) => json!("some"),
-            ("clusterIP", Value::String(ip)) if ip != "None" => json!("some"),
-            ("nodePort" | "healthCheckNodePort" | APPLIED | REVISION, _) => json!("some"),
-            ("value", Value::String(ip)) if ip.parse::<std::net::IpAddr>().is_ok() => json!("some"),
+            (
+                "lastTransitionTime"
+                | "observedGeneration"
+                | "nodePort"
+                | "healthCheckNodePort"
+                | APPLIED
+                | REVISION,
+                _,
+            ) => json!("some"),
+            ("clusterIP" | "value", Value::String(ip)) if ip.parse::<IpAddr>().is_ok() => json!("some"),
+            ("clusterIPs", Value::Array(ips)) => json!(ips.len()),
             (annotations::CERTIFICATE_HASH, Value::String(hash)) if *hash == self.hash => json!("current"),
             // Below the fields of managers the same names are keys without a value.
             ("data", Value::Object(data)) if data.values().all(Value::is_string) => {
                 data.iter().map(|(key, value)| (key.clone(), json!(value != ""))).collect()
             }
-            ("clusterIPs", Value::Array(ips)) => json!(ips.len()),
             _ => return self.normalise_within(value),
         };
         *value = word;

@@ -93,3 +93,65 @@ impl Watching {
         Frame::data(format!("{{\"type\":\"ERROR\",\"object\":{}}}\n", Refusal::Gone.status()).into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::{FutureExt, StreamExt};
+
+    const EVENT: &str = "{\"type\":\"ADDED\"}\n";
+
+    struct Watched(std::pin::Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Cut>>>>);
+
+    impl Watched {
+        fn under(commands: &watch::Sender<Command>) -> Self {
+            let body = Body::from(EVENT.as_bytes().to_vec());
+            Self(Box::pin(ordered(body, "pods".into(), commands.subscribe())))
+        }
+
+        /// What comes now; `None` where nothing does, and `end` or `cut` at the end.
+        fn now(&mut self) -> Option<String> {
+            Some(match self.0.next().now_or_never()? {
+                Some(Ok(frame)) => String::from_utf8(frame.into_data().ok()?.to_vec()).ok()?,
+                Some(Err(Cut)) => "cut".into(),
+                None => "end".into(),
+            })
+        }
+    }
+
+    fn order(commands: &watch::Sender<Command>, order: Order, resources: &'static [&'static str]) {
+        commands.send_replace(Command { order, resources });
+    }
+
+    #[test]
+    fn a_watch_flows_and_what_was_ordered_before_it_is_not_for_it() {
+        let commands = watch::Sender::default();
+        order(&commands, Order::Drop, &[]);
+        let mut watch = Watched::under(&commands);
+        assert_eq!((watch.now().as_deref(), watch.now().as_deref()), (Some(EVENT), Some("end")));
+    }
+
+    #[test]
+    fn a_watch_is_cut_or_told_that_it_is_too_old() {
+        let commands = watch::Sender::default();
+        let (mut one, mut other) = (Watched::under(&commands), Watched::under(&commands));
+        order(&commands, Order::Drop, &["secrets"]);
+        assert_eq!(one.now().as_deref(), Some(EVENT), "an order for others");
+        order(&commands, Order::Drop, &["pods"]);
+        assert_eq!(one.now().as_deref(), Some("cut"));
+        order(&commands, Order::Expire, &[]);
+        let told = other.now().unwrap();
+        assert!(told.starts_with("{\"type\":\"ERROR\"") && told.contains("\"code\":410"), "{told}");
+        assert_eq!(other.now().as_deref(), Some("end"));
+    }
+
+    #[test]
+    fn a_silent_watch_gives_later_what_came() {
+        let commands = watch::Sender::default();
+        order(&commands, Order::Silence, &[]);
+        let mut watch = Watched::under(&commands);
+        assert_eq!((watch.now(), watch.now()), (None, None));
+        order(&commands, Order::Flow, &[]);
+        assert_eq!(watch.now().as_deref(), Some(EVENT));
+    }
+}

@@ -21,7 +21,7 @@ use super::tls::connector;
 
 /// Connections, in turn.
 const CONNECTIONS: usize = 4;
-/// Connections that may close in a row before a byte of a request is written.
+/// Connections that may go away in a row without having looked at a request.
 const TRIES: usize = 5;
 
 type Sender = SendRequest<Empty<Bytes>>;
@@ -40,8 +40,10 @@ impl Client {
         Ok(Self { target, wait, connector: connector()?, slots: Default::default() })
     }
 
-    /// Asks over the next connection in turn.
+    /// Asks over the next connection in turn. What the server says that it did not look at is sent again, as clients
+    /// of HTTP/2 do whatever the method.
     pub async fn ask(self: Arc<Self>, number: usize) -> Outcome {
+        let mut answered = Outcome::Answered;
         for _ in 0..TRIES {
             let mut sender = match self.sender(number).await {
                 Ok(sender) => sender,
@@ -53,16 +55,14 @@ impl Client {
             }
             match sender.try_send_request(answer::request(number, self.wait)).await {
                 Ok(response) => {
-                    return judge(response, number)
-                        .await
-                        .map_or_else(Outcome::Failed, |()| Outcome::Answered);
+                    return judge(response, number).await.map_or_else(Outcome::Failed, |()| answered);
                 }
                 Err(error) if error.message().is_some() => self.forget(number, &sender).await,
-                Err(error) if was_left_out(error.error()) => return Outcome::Crossed,
+                Err(error) if was_left_out(error.error()) => answered = Outcome::Crossed,
                 Err(error) => return Outcome::Failed(told(error.error())),
             }
         }
-        Outcome::Failed(format!("{TRIES} connections were closed before a request could be written"))
+        Outcome::Failed(format!("{TRIES} connections took no request"))
     }
 
     async fn sender(&self, number: usize) -> Result<Sender, String> {
@@ -100,7 +100,7 @@ impl Client {
     }
 }
 
-/// Whether GOAWAY told that the stream was not looked at (RFC 9113 §6.8).
+/// Whether the server says that it did not look at the stream (RFC 9113 §6.8 and §8.7).
 fn was_left_out(error: &hyper::Error) -> bool {
     let chain = std::iter::successors(std::error::Error::source(error), |error| error.source());
     chain.filter_map(|error| error.downcast_ref::<h2::Error>()).any(|error| {

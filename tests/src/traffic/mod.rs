@@ -1,8 +1,8 @@
 //! Traffic on a fixed schedule, and what became of each request.
 //!
 //! In: addresses, a way to connect to them, what to send and how often. Out: a tally for each kind. Requests begin
-//! when the schedule says so, however slow the answers are, and their latency counts from then. Never retries a
-//! request that may have reached the server, and ends by itself.
+//! when the schedule says so, however slow the answers are, and their latency counts from then. Never sends a
+//! request again that the server may have looked at, and ends by itself.
 
 mod answer;
 mod http1;

@@ -24,7 +24,7 @@ pub struct Row {
 /// The rows as a Markdown table, with the causes of failures below.
 pub fn table(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| event | replicas | traffic | sent | answered | failed | crossed the close of an idle connection | p50 | p99 | max |\n\
+        "| event | replicas | traffic | sent | answered | failed | crossed a close | p50 | p99 | max |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for Row { event, replicas, kind, tally } in rows {
@@ -67,4 +67,33 @@ fn causes(row: &Row) -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::tally::Outcome;
+    use super::*;
+
+    #[test]
+    fn a_row_has_all_figures_and_causes_are_put_together() {
+        let mut tally = Tally::default();
+        let second = Duration::from_secs(1);
+        let refused = || Outcome::Failed("refused".into());
+        for (due, outcome) in [(1, Outcome::Answered), (2, Outcome::Crossed), (4, refused()), (3, refused())]
+        {
+            tally.add(due * second, 7 * second, second, outcome);
+        }
+        let row = Row { event: "eviction".into(), replicas: "3".into(), kind: Kind::Http2, tally };
+        let text = table(&[row]);
+        assert!(
+            text.contains("\n| eviction | 3 | HTTP/2 | 4 | 1 | 2 | 1 | 7000 ms | 7000 ms | 7000 ms |\n"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("HTTP/2: 2 times, due 3.00s to 4.00s after traffic began: refused\n"),
+            "{text}"
+        );
+    }
 }

@@ -16,8 +16,9 @@ use super::tally::{Outcome, Tally};
 /// The longest that traffic flows if nobody finishes it.
 pub const LONGEST: Duration = Duration::from_mins(5);
 
-/// How long any answer may take, beyond what was asked for.
-const DEADLINE: Duration = Duration::from_secs(20);
+/// How long any answer may take, beyond what was asked for: long, because a machine that is busy with other work is
+/// not what is tested. A connection to a pod that is gone fails all the same.
+const DEADLINE: Duration = Duration::from_secs(40);
 /// Within which time answers show that the machine keeps up, beyond what was asked for.
 const PROMPT: Duration = Duration::from_secs(1);
 

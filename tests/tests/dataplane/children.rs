@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use crds::DataPlane;
 use crds::conditions::{reasons, types};
-use crds::k8s::{Deployment, Event, Secret, Service};
+use crds::k8s::{Deployment, Event, HorizontalPodAutoscaler, PodDisruptionBudget, Secret, Service};
 use crds::names;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
-use serde_json::json;
-use tests::wait;
+use serde_json::{Value, json};
 use tests::world::{SOON, Scenario};
+use tests::{audit, wait};
 
 use crate::{BACK, clustered, patch};
 
@@ -37,8 +37,16 @@ where
     Ok(began.elapsed())
 }
 
+/// A `DataPlane` with every child there is.
+fn whole() -> Value {
+    let mut spec = clustered();
+    spec["deployment"]["scaling"] = json!({ "horizontal": { "minReplicas": 1, "maxReplicas": 2 } });
+    spec["resources"] = json!({ "podDisruptionBudget": { "spec": { "maxUnavailable": 1 } } });
+    spec
+}
+
 pub async fn deleted_children_come_back(s: Scenario) -> Result<()> {
-    s.dataplane("kept", clustered()).await?;
+    s.dataplane("kept", whole()).await?;
     // While pods start, their own events would bring the operator to look at everything.
     s.reason("kept", types::ROLLED_OUT, reasons::ROLLED_OUT).await?;
     let mut took = Vec::new();
@@ -59,6 +67,14 @@ pub async fn deleted_children_come_back(s: Scenario) -> Result<()> {
     let old = deployments.get(&name).await?.uid();
     let act = async || deployments.delete(&name, &background).await.map(drop).map_err(Into::into);
     took.push(restored(&deployments, &name, act, |d| d.uid() != old).await?);
+    let budgets: Api<PodDisruptionBudget> = s.api();
+    let old = budgets.get("kept").await?.uid();
+    let act = async || budgets.delete("kept", &background).await.map(drop).map_err(Into::into);
+    took.push(restored(&budgets, "kept", act, |d| d.uid() != old).await?);
+    let autoscalers: Api<HorizontalPodAutoscaler> = s.api();
+    let old = autoscalers.get("kept").await?.uid();
+    let act = async || autoscalers.delete("kept", &background).await.map(drop).map_err(Into::into);
+    took.push(restored(&autoscalers, "kept", act, |d| d.uid() != old).await?);
 
     println!("deleted children were back after {took:?}");
     s.ready("kept").await.map(drop)
@@ -121,6 +137,45 @@ pub async fn edited_children_come_back(s: Scenario) -> Result<()> {
     took.push(restored(&deployments, &name, act, tight).await?);
     println!("edited children were back after {took:?}");
     s.ready("kept").await.map(drop)
+}
+
+/// Those that are there on request, and the Secret.
+pub async fn edited_budgets_autoscalers_and_secrets_come_back(s: Scenario) -> Result<()> {
+    s.dataplane("kept", whole()).await?;
+    s.reason("kept", types::ROLLED_OUT, reasons::ROLLED_OUT).await?;
+    let budgets: Api<PodDisruptionBudget> = s.api();
+    let narrow = json!({ "spec": { "selector": { "matchLabels": { "stolen": "yes" } } } });
+    let act = async || {
+        let edited = budgets.patch("kept", &PatchParams::default(), &Patch::Merge(&narrow)).await;
+        edited.map(drop).map_err(Into::into)
+    };
+    let whole = |budget: &PodDisruptionBudget| {
+        let selector = budget.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+        !selector.and_then(|s| s.match_labels.clone()).unwrap_or_default().contains_key("stolen")
+    };
+    let mut took = vec![restored(&budgets, "kept", act, whole).await?];
+    let autoscalers: Api<HorizontalPodAutoscaler> = s.api();
+    let raise = json!({ "spec": { "maxReplicas": 9 } });
+    let act = async || {
+        let edited = autoscalers.patch("kept", &PatchParams::default(), &Patch::Merge(&raise)).await;
+        edited.map(drop).map_err(Into::into)
+    };
+    let two = |a: &HorizontalPodAutoscaler| a.spec.max_replicas == 2;
+    took.push(restored(&autoscalers, "kept", act, two).await?);
+    let secrets: Api<Secret> = s.api();
+    let name = names::admin_certificate("kept");
+    let break_it = json!({ "stringData": { "tls.crt": "nonsense" } });
+    let act = async || {
+        let edited = secrets.patch(&name, &PatchParams::default(), &Patch::Merge(&break_it)).await;
+        edited.map(drop).map_err(Into::into)
+    };
+    let good = |secret: &Secret| {
+        let chain = secret.data.as_ref().and_then(|data| data.get("tls.crt"));
+        chain.is_some_and(|pem| pem.0.starts_with(b"-----BEGIN CERTIFICATE"))
+    };
+    took.push(restored(&secrets, &name, act, good).await?);
+    println!("edited children on request were back after {took:?}");
+    Ok(())
 }
 
 /// A new certificate would roll the pods.
@@ -204,12 +259,14 @@ pub async fn what_others_add_stays(s: Scenario) -> Result<()> {
 }
 
 pub async fn deleting_leaves_nothing(s: Scenario) -> Result<()> {
-    s.dataplane("gone", clustered()).await?;
+    s.dataplane("gone", whole()).await?;
     s.ready("gone").await?;
     let dataplanes: Api<DataPlane> = s.api();
     dataplanes.delete("gone", &DeleteParams::default()).await?;
     wait::gone(&dataplanes, "gone", SOON).await?;
     wait::gone(&s.api::<Deployment>(), &names::deployment("gone", "1"), SOON).await?;
+    wait::gone(&s.api::<PodDisruptionBudget>(), "gone", SOON).await?;
+    wait::gone(&s.api::<HorizontalPodAutoscaler>(), "gone", SOON).await?;
     for service in [names::ingress_service("gone"), names::admin_service("gone")] {
         wait::gone(&s.api::<Service>(), &service, SOON).await?;
     }
@@ -223,7 +280,19 @@ pub async fn a_renamed_service_replaces_the_old_one(s: Scenario) -> Result<()> {
         .await?;
     let services: Api<Service> = s.api();
     wait::until(&services, "front", SOON, |_| true).await?;
-    wait::gone(&services, &names::ingress_service("named"), SOON).await?;
+    let old = names::ingress_service("named");
+    wait::gone(&services, &old, SOON).await?;
+    let requests = audit::within(&s.world.cluster, &s.namespace)?;
+    let at = |request: String| {
+        requests
+            .iter()
+            .position(|found| *found == request)
+            .with_context(|| format!("no {request}: {requests:?}"))
+    };
+    ensure!(
+        at("patch services/front".into())? < at(format!("delete services/{old}"))?,
+        "the old one went before the new one was there: {requests:?}"
+    );
     let told =
         |d: &DataPlane| d.status.as_ref().and_then(|status| status.service.as_deref()) == Some("front");
     wait::until(&s.api::<DataPlane>(), "named", SOON, told).await.map(drop)

@@ -3,9 +3,11 @@
 #![allow(clippy::indexing_slicing, reason = "JSON is indexed, and gives null where nothing is")]
 
 mod children;
+mod compat;
 mod network;
 mod refusals;
 mod scaling;
+mod shared;
 mod trouble;
 
 use std::net::{IpAddr, SocketAddr};
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         refusals::an_image_that_cannot_be_pulled_shows_and_heals,
         children::deleted_children_come_back,
         children::edited_children_come_back,
+        children::edited_budgets_autoscalers_and_secrets_come_back,
         children::an_unlabelled_secret_keeps_its_certificate,
         children::a_recreated_dataplane_waits_for_its_predecessor_to_go,
         children::what_others_add_stays,
@@ -52,6 +55,13 @@ fn main() -> ExitCode {
         network::listens_of_ones_own_are_left_alone,
         network::a_sidecar_keeps_its_port,
         network::a_conflict_with_what_is_needed_is_named,
+        scaling::every_kind_of_metric_is_passed_on,
+        refusals::a_secret_of_somebody_elses_is_left_alone,
+        shared::what_a_user_removes_is_gone,
+        compat::a_sidecar_of_the_peers_kind_is_fine,
+        compat::blue_green_and_a_service_of_the_peers_kind_are_fine,
+        shared::what_admission_injects_is_not_fought,
+        shared::a_certificate_near_its_end_is_renewed,
         trouble::a_missing_reference_is_told_and_heals_when_it_appears,
         trouble::a_crash_loop_is_told,
         trouble::a_command_that_does_not_exist_is_told,
@@ -60,6 +70,8 @@ fn main() -> ExitCode {
         trouble::a_missing_service_account_is_told,
         trouble::a_node_port_that_is_taken_is_told,
         trouble::pods_that_never_become_ready_are_told,
+        trouble::a_user_that_a_pod_may_not_have_is_told,
+        trouble::a_refused_service_does_not_hold_up_the_pods,
     ];
     world::run(Options { dns: true, ..Options::default() }, scenarios)
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use crds::conditions::{self, reasons, types};
-use crds::k8s::{Deployment, Event, Service};
+use crds::k8s::{Deployment, Event, Secret, Service};
 use crds::names;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, PostParams};
@@ -49,6 +49,20 @@ pub async fn a_name_that_is_taken_is_left_alone(s: Scenario) -> Result<()> {
     s.ready("taken").await?;
     ensure!(services.get("mine").await?.uid() != before.uid());
     Ok(())
+}
+
+/// A certificate that somebody else keeps is neither used nor changed.
+pub async fn a_secret_of_somebody_elses_is_left_alone(s: Scenario) -> Result<()> {
+    let secrets: Api<Secret> = s.api();
+    let name = names::admin_certificate("theirs");
+    let foreign = json!({ "metadata": { "name": name }, "stringData": { "tls.crt": "x", "tls.key": "y" } });
+    let before = secrets.create(&PostParams::default(), &serde_json::from_value(foreign)?).await?;
+    s.dataplane("theirs", clustered()).await?;
+    let told = s.reason("theirs", types::READY, reasons::NAME_TAKEN).await?;
+    ensure!(told.message.contains(&format!("Secret {name:?}")), "{}", told.message);
+    ensure!(secrets.get(&name).await?.resource_version() == before.resource_version(), "it was changed");
+    secrets.delete(&name, &DeleteParams::default()).await?;
+    s.ready("theirs").await.map(drop)
 }
 
 pub async fn a_wrong_specification_is_named_and_what_runs_goes_on(s: Scenario) -> Result<()> {

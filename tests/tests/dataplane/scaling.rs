@@ -66,3 +66,38 @@ pub async fn a_disruption_budget_is_kept_and_removed(s: Scenario) -> Result<()> 
     patch(&s, "budget", json!({ "spec": { "resources": null } })).await?;
     wait::gone(&budgets, "budget", SOON).await
 }
+
+/// Everything that autoscaling/v2 knows reaches the autoscaler as it was written.
+pub async fn every_kind_of_metric_is_passed_on(s: Scenario) -> Result<()> {
+    let value = |value: &str| json!({ "type": "Value", "value": value });
+    let metrics = json!([
+        { "type": "Resource", "resource": { "name": "cpu", "target": { "type": "Utilization", "averageUtilization": 70 } } },
+        { "type": "ContainerResource", "containerResource": { "name": "memory", "container": "proxy", "target": { "type": "AverageValue", "averageValue": "500Mi" } } },
+        { "type": "Pods", "pods": { "metric": { "name": "requests" }, "target": { "type": "AverageValue", "averageValue": "100" } } },
+        { "type": "Object", "object": { "metric": { "name": "depth" }, "describedObject": { "apiVersion": "v1", "kind": "Service", "name": "queue" }, "target": value("30") } },
+        { "type": "External", "external": { "metric": { "name": "length", "selector": { "matchLabels": { "queue": "a" } } }, "target": value("30") } },
+    ]);
+    let behavior = json!({
+        "scaleDown": { "stabilizationWindowSeconds": 300, "policies": [{ "type": "Percent", "value": 50, "periodSeconds": 60 }] },
+        "scaleUp": { "selectPolicy": "Max", "policies": [{ "type": "Pods", "value": 4, "periodSeconds": 15 }] },
+    });
+    let mut spec = clustered();
+    spec["deployment"]["scaling"] = json!({ "horizontal": { "minReplicas": 1, "maxReplicas": 4, "metrics": metrics, "behavior": behavior } });
+    s.dataplane("metered", spec).await?;
+    s.ready("metered").await?;
+    let made: HorizontalPodAutoscaler = s.api().get("metered").await?;
+    let made = serde_json::to_value(made.spec)?;
+    ensure!(made["metrics"] == metrics, "{}", made["metrics"]);
+    ensure!(
+        made["behavior"]["scaleDown"]["policies"] == behavior["scaleDown"]["policies"],
+        "{}",
+        made["behavior"]
+    );
+    ensure!(
+        made["behavior"]["scaleUp"]["policies"] == behavior["scaleUp"]["policies"],
+        "{}",
+        made["behavior"]
+    );
+    ensure!(made["scaleTargetRef"]["kind"] == "Deployment" && made["maxReplicas"] == 4, "{made}");
+    Ok(())
+}

@@ -4,10 +4,12 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use crds::conditions::{reasons, types};
-use crds::k8s::{ConfigMap, Secret, Service};
-use kube::api::{Api, DeleteParams, PostParams};
+use crds::k8s::{ConfigMap, Deployment, Namespace, Secret, Service};
+use crds::names;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
-use tests::world::Scenario;
+use tests::wait;
+use tests::world::{SOON, Scenario};
 
 use crate::{clustered, patch, quick};
 
@@ -129,9 +131,61 @@ pub async fn a_node_port_that_is_taken_is_told(s: Scenario) -> Result<()> {
 
 /// Without a reason of any pod's, the deadline of the Deployment tells, and where to look.
 pub async fn pods_that_never_become_ready_are_told(s: Scenario) -> Result<()> {
-    s.dataplane("slow", with(&json!({ "env": [{ "name": "STANDIN_NEVER_READY", "value": "true" }] })))
-        .await?;
+    // Nobody configures Kong here, so it never is by this measure.
+    let probe = json!({ "httpGet": { "path": "/status/ready", "port": 8100 } });
+    s.dataplane("slow", with(&json!({ "readinessProbe": probe }))).await?;
     let told = s.reason("slow", types::READY, reasons::WAITING_TO_BECOME_READY).await?;
     ensure!(told.message.contains("0 of 1 replicas"), "{}", told.message);
+    // Kubernetes' own deadline is ten minutes, and nobody's but the user's to change.
+    let deployments: Api<Deployment> = s.api();
+    let soon = json!({ "spec": { "progressDeadlineSeconds": 2, "minReadySeconds": 1 } });
+    let name = names::deployment("slow", names::values::FIRST_TRACK);
+    deployments.patch(&name, &PatchParams::default(), &Patch::Merge(soon)).await?;
+    let told = s.reason("slow", types::READY, reasons::PROGRESS_DEADLINE_EXCEEDED).await?;
+    ensure!(
+        told.message.contains("kubectl describe pods") && told.message.contains("kubectl logs"),
+        "{}",
+        told.message
+    );
     Ok(())
+}
+
+/// A root user where root is not allowed is not a missing reference.
+pub async fn a_user_that_a_pod_may_not_have_is_told(s: Scenario) -> Result<()> {
+    let namespaces: Api<Namespace> = Api::all(s.world.client.clone());
+    let open = json!({ "metadata": { "labels": { "pod-security.kubernetes.io/enforce": "privileged" } } });
+    namespaces.patch(&s.namespace, &PatchParams::default(), &Patch::Merge(open)).await?;
+    let context = json!({ "securityContext": { "runAsUser": 0, "runAsNonRoot": true } });
+    s.dataplane("root", with(&context)).await?;
+    let told = s.reason("root", types::READY, reasons::CONTAINER_START_FAILED).await?;
+    ensure!(told.message.contains("runAsUser"), "{}", told.message);
+    patch(
+        &s,
+        "root",
+        json!({ "spec": with(&json!({ "securityContext": { "runAsUser": 0, "runAsNonRoot": null } })) }),
+    )
+    .await?;
+    patch(&s, "root", json!({ "spec": clustered() })).await?;
+    s.ready("root").await.map(drop)
+}
+
+/// A Service that cannot be had does not keep the pods from their changes.
+pub async fn a_refused_service_does_not_hold_up_the_pods(s: Scenario) -> Result<()> {
+    s.dataplane("both", clustered()).await?;
+    s.ready("both").await?;
+    let holder = json!({ "metadata": { "name": "holder" }, "spec": { "type": "NodePort",
+        "ports": [{ "port": 80, "nodePort": 31888 }] } });
+    s.api::<Service>().create(&PostParams::default(), &serde_json::from_value(holder)?).await?;
+    let mut spec = with(&json!({ "env": [{ "name": "KONG_LOG_LEVEL", "value": "info" }] }));
+    spec["network"]["services"]["ingress"] =
+        json!({ "type": "NodePort", "ports": [{ "name": "http", "port": 80, "nodePort": 31888 }] });
+    patch(&s, "both", json!({ "spec": spec })).await?;
+    s.reason("both", types::READY, reasons::PORT_CONFLICT).await?;
+    let name = names::deployment("both", names::values::FIRST_TRACK);
+    let changed = |d: &Deployment| {
+        let pod = d.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+        let variables = pod.into_iter().flat_map(|pod| &pod.containers).flat_map(|c| c.env.iter().flatten());
+        variables.into_iter().any(|variable| variable.name == "KONG_LOG_LEVEL")
+    };
+    wait::until(&s.api(), &name, SOON, changed).await.map(drop)
 }

@@ -15,23 +15,26 @@ use cluster::Options;
 use crds::DataPlane;
 use kube::api::{Api, DeleteParams};
 use serde_json::{Value, json};
-use tests::faults::Lane;
+use tests::faults::{Lane, Told};
 use tests::world::{self, SOON};
 use tests::{scenarios, wait};
 
 fn main() -> ExitCode {
     let scenarios: &[world::Named] = scenarios![
+        // The longest first.
         kills::a_kill_after_each_write_of_an_update_ends_as_undisturbed,
+        requests::each_fault_at_each_request,
         kills::an_update_interrupted_and_taken_back_leaves_nothing,
         kills::a_kill_after_each_write_of_a_create_ends_as_undisturbed,
         kills::a_delete_after_each_write_of_a_create_leaves_nothing,
         requests::a_storm_over_creates_updates_and_deletes,
-        requests::each_fault_at_each_request_of_a_create,
+        requests::a_request_without_an_answer_holds_up_nobody_else,
         requests::a_fault_shows_when_it_lasts_and_is_told_once,
         watches::an_api_server_that_is_away_is_waited_for,
         watches::broken_watches_lose_nothing,
         watches::silent_watches_are_caught_up_with,
         watches::a_dataplane_deleted_unseen_leaves_nothing,
+        watches::an_operator_that_starts_from_old_lists_catches_up,
         // The last, because it waits for all others.
         removal::removing_the_operator_first_leaves_nothing_stuck,
     ];
@@ -81,6 +84,19 @@ fn pods(image: &str, value: &str) -> Value {
         "resources": { "requests": { "cpu": "10m", "memory": "32Mi" } },
     });
     json!({ "spec": { "containers": [proxy] } })
+}
+
+/// The same with another name, and without what else is optional.
+fn other(name: &str) -> Value {
+    let mut spec = second(name);
+    spec["deployment"] =
+        json!({ "replicas": 0, "podTemplateSpec": pods("docker.io/library/kong:3.9.3", "second") });
+    spec
+}
+
+/// Whether events were told no more often than undisturbed.
+fn no_more_than(told: &Told, again: &Told) -> bool {
+    again.iter().all(|(reason, count)| told.get(reason) >= Some(count))
 }
 
 /// Deletes a `DataPlane` and waits until it is gone; its children may go later.

@@ -20,7 +20,7 @@ const SAID: &str = "nothing in this namespace is looked after";
 pub async fn only_named_namespaces_are_read(s: Scenario) -> Result<()> {
     let mut running = alone(&s.world).await?;
     let (late, outside) = (beside(&s, "late").await?, beside(&s, "outside").await?);
-    let missing = format!("{}-missing", late.namespace);
+    let missing = late.namespace.replace("late", "missing");
     kubectl(&s.world, &["delete", "clusterrolebinding", "silverback"]).await?;
     grant(&s, &s.namespace).await?;
 

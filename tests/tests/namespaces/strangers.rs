@@ -5,7 +5,7 @@ use crds::k8s::{ByteString, ConfigMap, ObjectMeta, Secret};
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::api::{Api, PostParams};
 use tests::operator::Operator;
-use tests::world::{Scenario, World};
+use tests::world::{SOON, Scenario, World};
 
 use crate::{alone, begin};
 
@@ -21,20 +21,20 @@ const GROWTH: f64 = 2e6;
 pub async fn secrets_and_config_maps_of_others_cost_their_names(s: Scenario) -> Result<()> {
     let mut running = alone(&s.world).await?;
     let operator = fresh(&s.world).await?;
-    let (before, known) = (memory(&operator, &s.world).await?, known(&operator, &s.world).await?);
+    let (before, known) = (operator.heap()?, known_to(&operator, &s.world).await?);
     fill(&s).await?;
-    let metrics = loop {
-        let metrics = operator.metrics(&s.world.cluster).await?;
-        if count(&metrics)? >= known + 2 * COUNT {
-            break metrics;
+    let all = async {
+        while known_to(&operator, &s.world).await? < known + 2 * COUNT {
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
+        anyhow::Ok(())
     };
-    println!("{before} bytes resident before, {} while they came", resident(&metrics)?);
+    tokio::time::timeout(SOON, all).await.context("it does not learn of all of them")??;
+    println!("{before} bytes before, {} when all had come", operator.heap()?);
     operator.kill().await?;
     let operator = running.insert(fresh(&s.world).await?);
-    let after = memory(operator, &s.world).await?;
-    println!("{after} bytes resident after a start with all of them");
+    let after = operator.heap()?;
+    println!("{after} bytes after a start with all of them");
     ensure!(after - before < GROWTH, "{COUNT} large objects of each kind cost {} bytes", after - before);
     Ok(())
 }
@@ -67,15 +67,7 @@ async fn fill(s: &Scenario) -> Result<()> {
     made.await
 }
 
-async fn memory(operator: &Operator, world: &World) -> Result<f64> {
-    resident(&operator.metrics(&world.cluster).await?)
-}
-
-fn resident(metrics: &str) -> Result<f64> {
-    value(metrics, "process_resident_memory_bytes ")
-}
-
-async fn known(operator: &Operator, world: &World) -> Result<usize> {
+async fn known_to(operator: &Operator, world: &World) -> Result<usize> {
     count(&operator.metrics(&world.cluster).await?)
 }
 

@@ -49,7 +49,8 @@ impl Collector {
             while let Ok((stream, _)) = listener.accept().await {
                 let collector = shared.clone();
                 let answer = service_fn(move |request| collector.clone().take(request));
-                let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
+                let connection =
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
                 tokio::spawn(connection);
             }
         });
@@ -63,7 +64,9 @@ impl Collector {
 
     async fn take(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
         let (head, body) = request.into_parts();
-        let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let text = |name| {
+            head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+        };
         let decoded = match body.collect().await {
             Ok(body) => ExportTraceServiceRequest::decode(body.to_bytes()).ok(),
             Err(_) => None,

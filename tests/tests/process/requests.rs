@@ -44,10 +44,18 @@ pub async fn the_metrics_count_what_the_api_server_recorded(s: Scenario) -> Resu
     let (counted, recorded) = &seen;
     let differ = || format!("they do not agree; counted: {counted:#?}\nrecorded: {recorded:#?}");
     agreed.with_context(differ)??;
-    for request in ["create events.k8s.io events 201", "patch apps deployments 201", "watch  pods 200"] {
+    for request in [
+        "create events.k8s.io events 201",
+        "patch apps deployments 201",
+        "watch gateway-operator.konghq.com dataplanes 200",
+    ] {
         ensure!(counted.contains_key(request), "{request} is not in {counted:#?}");
     }
-    println!("{} kinds of requests, {} in all: both sides agree", counted.len(), counted.values().sum::<u64>());
+    println!(
+        "{} kinds of requests, {} in all: both sides agree",
+        counted.len(),
+        counted.values().sum::<u64>()
+    );
     operator.terminate()?;
     operator.ended().await?;
     restore(&s.world, &mut running).await

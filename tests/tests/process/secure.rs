@@ -58,6 +58,8 @@ impl Trusting {
             connection.abort();
             Ok((head.status.as_u16(), String::from_utf8_lossy(&body).into_owned()))
         };
-        tokio::time::timeout(DEADLINE, exchange).await.with_context(|| format!("no answer from {to} for {name}"))?
+        tokio::time::timeout(DEADLINE, exchange)
+            .await
+            .with_context(|| format!("no answer from {to} for {name}"))?
     }
 }

@@ -22,13 +22,20 @@ pub async fn a_stop_is_told_before_it_happens_and_leaves_no_work_undone(s: Scena
     let cluster = &s.world.cluster;
     let mut running = alone(&s.world).await?;
     // A collector that is not there changes nothing of all this.
-    let arguments = [format!("--shutdown-delay={}s", DELAY.as_secs()), "--otlp-endpoint=http://127.0.0.1:9".into()];
+    let arguments =
+        [format!("--shutdown-delay={}s", DELAY.as_secs()), "--otlp-endpoint=http://127.0.0.1:9".into()];
     let operator = replaced(&s.world, &arguments).await?;
     s.dataplane("led", small()).await?;
     s.ready("led").await?;
-    ensure!(number(&operator.metrics(cluster).await?, "silverback_leader")? > 0.0, "it does not say that it leads");
+    ensure!(
+        number(&operator.metrics(cluster).await?, "silverback_leader")? > 0.0,
+        "it does not say that it leads"
+    );
     let all = operator.probe(cluster, "/readyz?verbose").await?.body;
-    ensure!(["authority", "watch-stores", "shutdown"].iter().all(|check| all.contains(&format!("[+]{check} ok"))), "{all}");
+    ensure!(
+        ["authority", "watch-stores", "shutdown"].iter().all(|check| all.contains(&format!("[+]{check} ok"))),
+        "{all}"
+    );
     let live = operator.probe(cluster, "/healthz?verbose").await?.body;
     ensure!(live.contains("[+]lease ok") && live.contains("[+]reconciler-dataplane ok"), "{live}");
 
@@ -41,7 +48,10 @@ pub async fn a_stop_is_told_before_it_happens_and_leaves_no_work_undone(s: Scena
     deployment(&s).delete(&track(), &DeleteParams::background()).await?;
     wait::until(&deployment(&s), &track(), SOON, |found| found.uid() != old).await?;
     ensure!(operator.probe(cluster, "/healthz").await?.status == 200, "a process that stops is alive");
-    ensure!(operator.metrics(cluster).await?.contains("silverback_leader 1"), "it no longer serves, or leads");
+    ensure!(
+        operator.metrics(cluster).await?.contains("silverback_leader 1"),
+        "it no longer serves, or leads"
+    );
     ensure!(holder(&s).await?.is_some(), "the lease went before its time");
     ensure!(began.elapsed() < DELAY, "this machine is too slow for this test: {:?}", began.elapsed());
 
@@ -50,7 +60,10 @@ pub async fn a_stop_is_told_before_it_happens_and_leaves_no_work_undone(s: Scena
     println!("it ended {took:?} after the signal, of which {DELAY:?} are the delay");
     ensure!(status.success(), "{status}: {log}");
     ensure!(took >= DELAY && took < DELAY + REST, "it ended after {took:?}");
-    in_order(&log, &["stopping", "not ready any more", "draining", "lease released", "silverback has stopped"])?;
+    in_order(
+        &log,
+        &["stopping", "not ready any more", "draining", "lease released", "silverback has stopped"],
+    )?;
     ensure!(holder(&s).await?.is_none(), "nobody may hold the lease of a process that has ended");
     restore(&s.world, &mut running).await
 }
@@ -62,7 +75,11 @@ pub async fn a_second_signal_ends_it_at_once(s: Scenario) -> Result<()> {
     let began = Instant::now();
     operator.terminate()?;
     let (status, log) = operator.exited().await?;
-    ensure!(!status.success() && began.elapsed() < Duration::from_secs(2), "{status} after {:?}", began.elapsed());
+    ensure!(
+        !status.success() && began.elapsed() < Duration::from_secs(2),
+        "{status} after {:?}",
+        began.elapsed()
+    );
     ensure!(log.contains("second signal, aborting"), "{log}");
     Ok(())
 }

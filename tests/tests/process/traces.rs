@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use tests::world::Scenario;
 
 use crate::collector::{Collector, Sent, attributes};
@@ -42,7 +43,8 @@ fn writer<'a>(sent: &'a Sent, namespace: &str, name: &str) -> Option<(&'a Span, 
         span.name == "reconcile" && is("kind", "DataPlane") && is("namespace", namespace) && is("name", name)
     };
     sent.spans.iter().filter(of).find_map(|reconcile| {
-        let inside = |span: &&Span| span.parent_span_id == reconcile.span_id && span.name == "patch deployments";
+        let inside =
+            |span: &&Span| span.parent_span_id == reconcile.span_id && span.name == "patch deployments";
         Some((reconcile, sent.spans.iter().find(inside)?))
     })
 }
@@ -59,10 +61,17 @@ fn is_whole(sent: &Sent, namespace: &str) -> Result<()> {
     ensure!(reconcile.parent_span_id.is_empty(), "a reconcile begins its trace: {reconcile:?}");
     let found = attributes(&reconcile.attributes);
     ensure!(found.contains_key("id") && found.contains_key("result"), "{found:?}");
+    // It asked for names that were still free: those requests failed, and it did not.
+    let free =
+        sent.spans.iter().find(|span| span.name == "get deployments").context("no look for a free name")?;
+    ensure!(failed(free) && !failed(reconcile), "{free:?} {reconcile:?}");
     ensure!(request.trace_id == reconcile.trace_id && request.kind() == SpanKind::Client, "{request:?}");
     let found = attributes(&request.attributes);
     let is = |key: &str, value: &str| found.get(key).is_some_and(|found| found == value);
-    ensure!(is("k8s.verb", "patch") && is("k8s.group", "apps") && is("k8s.resource", "deployments"), "{found:?}");
+    ensure!(
+        is("k8s.verb", "patch") && is("k8s.group", "apps") && is("k8s.resource", "deployments"),
+        "{found:?}"
+    );
     ensure!(is("http.response.status_code", "201") || is("http.response.status_code", "200"), "{found:?}");
     ensure!(
         reconcile.start_time_unix_nano <= request.start_time_unix_nano
@@ -72,6 +81,10 @@ fn is_whole(sent: &Sent, namespace: &str) -> Result<()> {
     let foreign = sent.spans.iter().find(|span| span.parent_span_id.is_empty() && span.name != "reconcile");
     ensure!(foreign.is_none(), "something else begins a trace: {foreign:?}");
     Ok(())
+}
+
+fn failed(span: &Span) -> bool {
+    span.status.as_ref().is_some_and(|status| status.code() == StatusCode::Error)
 }
 
 async fn until(collector: &Collector, good: impl Fn(&Sent) -> bool) -> Result<Sent> {

@@ -13,8 +13,8 @@ use anyhow::{Context, Result, ensure};
 use cluster::{Families, Options};
 use crds::DataPlane;
 use crds::conditions::{reasons, types};
-use crds::k8s::Service;
-use kube::api::Api;
+use crds::k8s::{Pod, PodSpec, Service};
+use kube::api::{Api, ListParams};
 use tests::world::{self, SOON, Scenario};
 use tests::{artifacts, http, install, scenarios, wait};
 
@@ -115,7 +115,13 @@ async fn sidecar(s: Scenario) -> Result<()> {
 }
 
 async fn image_by_digest(s: Scenario) -> Result<()> {
-    Shown::apply(s, "image-by-digest").await?.remove().await
+    let shown = Shown::apply(s, "image-by-digest").await?;
+    let digest = "@sha256:76c14b93e989f7f4418039f7f9789ca32564016211c86ac1a18022f4788e7b9c";
+    let images: Vec<_> =
+        shown.pods().await?.into_iter().flat_map(|spec| spec.containers).map(|c| c.image).collect();
+    let named = |image: &Option<String>| image.as_deref().is_some_and(|image| image.ends_with(digest));
+    ensure!(!images.is_empty() && images.iter().all(named), "{images:?}");
+    shown.remove().await
 }
 
 async fn cloud_load_balancer(s: Scenario) -> Result<()> {
@@ -135,11 +141,14 @@ async fn cloud_load_balancer(s: Scenario) -> Result<()> {
 
 async fn volumes(s: Scenario) -> Result<()> {
     let shown = Shown::apply(s, "volumes").await?;
-    let name = crds::names::deployment("volumes", crds::names::values::FIRST_TRACK);
-    let mut kubectl = shown.scenario.world.cluster.kubectl()?;
-    kubectl.args(["exec", "--namespace=default", &format!("deployment/{name}"), "--container=proxy", "--"]);
-    let said = install::run(kubectl.args(["kong", "health"])).await?;
-    ensure!(said.contains("healthy"), "{said}");
+    let pod = shown.pods().await?.pop().context("no pod")?;
+    let proxy = pod.containers.first().context("no container")?;
+    let mounted: Vec<_> =
+        proxy.volume_mounts.iter().flatten().map(|mount| mount.mount_path.as_str()).collect();
+    for path in ["/error-pages", "/scratch", "/var/cluster-certificate", "/kong_prefix"] {
+        ensure!(mounted.contains(&path), "{path} is not in {mounted:?}");
+    }
+    ensure!(proxy.env.iter().flatten().any(|variable| variable.name == "EDGE_TOKEN"));
     shown.remove().await
 }
 
@@ -189,6 +198,14 @@ impl Shown {
         }
         let dataplane = scenario.ready(name).await?;
         Ok(Self { scenario, file, name, dataplane })
+    }
+
+    /// What its pods, which all run, are.
+    async fn pods(&self) -> Result<Vec<PodSpec>> {
+        let selector = self.dataplane.status.as_ref().and_then(|status| status.selector.clone());
+        let of = ListParams::default().labels(&selector.context("no selector")?);
+        let pods = self.scenario.api::<Pod>().list(&of).await?;
+        Ok(pods.items.into_iter().filter_map(|pod| pod.spec).collect())
     }
 
     fn addresses(&self) -> Result<Vec<IpAddr>> {

@@ -25,7 +25,7 @@ async fn allowed(stage: &Stage, name: &str) -> Result<()> {
 }
 
 pub async fn an_eviction(s: Scenario) -> Result<()> {
-    let stage = Stage::begin(s, Kind::ALL).await?;
+    let stage = Stage::begin(s, 2, Kind::ALL).await?;
     let alone = budget(&json!({ "maxUnavailable": 1 }));
     let among = budget(&json!({ "minAvailable": 2 }));
     let (one, three) = tokio::try_join!(stage.edge("one", 1, &alone), stage.edge("three", 3, &among))?;
@@ -41,11 +41,11 @@ pub async fn an_eviction(s: Scenario) -> Result<()> {
     for (Pods { after, .. }, victim) in [one?, three?].iter().zip(victims) {
         ensure!(!after.contains(&victim), "{victim} is still there");
     }
-    Ok(())
+    stage.end().await
 }
 
 pub async fn a_node_that_is_drained(s: Scenario) -> Result<()> {
-    let stage = Stage::begin(s, Kind::ALL).await?;
+    let stage = Stage::begin(s, 2, Kind::ALL).await?;
     let alone = placed(budget(&json!({ "maxUnavailable": 1 })));
     let among = placed(budget(&json!({ "minAvailable": 2 })));
     let (one, three) = tokio::try_join!(stage.edge("one", 1, &alone), stage.edge("three", 3, &among))?;
@@ -67,7 +67,7 @@ pub async fn a_node_that_is_drained(s: Scenario) -> Result<()> {
     for Pods { before, after } in [one?, three?] {
         ensure!(before != after, "{before:?} did not move");
     }
-    Ok(())
+    stage.end().await
 }
 
 /// On both nodes, and rather on the second.

@@ -1,7 +1,7 @@
 //! No request is lost while pods change: an open loop of requests goes on through every event.
 //!
 //! Each event happens to a `DataPlane` of one replica and to one of three. A request that is neither answered nor
-//! crossed the close of an idle connection fails the scenario.
+//! crossed the close of a connection fails the scenario.
 
 #![allow(clippy::indexing_slicing, reason = "JSON is indexed, and gives null where nothing is")]
 

@@ -18,21 +18,23 @@ const GRACE: Duration = Duration::from_secs(25);
 
 async fn pair(stage: &Stage) -> Result<(Edge, Edge)> {
     let none = json!({});
-    tokio::try_join!(stage.edge("one", 1, &none), stage.edge("three", 3, &none))
+    let (one, three) = (stage.edge("one", 1, &none), stage.edge("three", 3, &none));
+    tokio::try_join!(Box::pin(one), Box::pin(three))
 }
 
-async fn concluded(stage: &Stage, event: &str, one: Edge, three: Edge) -> Result<()> {
-    let (one, three) = tokio::join!(stage.conclude(event, one, 1), stage.conclude(event, three, 3));
+async fn concluded(stage: Stage, event: &str, one: Edge, three: Edge) -> Result<()> {
+    let (one, three) = (stage.conclude(event, one, 1), stage.conclude(event, three, 3));
+    let (one, three) = tokio::join!(Box::pin(one), Box::pin(three));
     for pods in [one?, three?] {
         ensure!(pods.before.is_disjoint(&pods.after), "{:?} became {:?}", pods.before, pods.after);
     }
-    Ok(())
+    stage.end().await
 }
 
 async fn changed(stage: &Stage, container: &Value, one: &Edge, three: &Edge) -> Result<()> {
     let (alone, among) = (containers(1, container), containers(3, container));
-    tokio::try_join!(stage.change(&one.name, &alone), stage.change(&three.name, &among))?;
-    Ok(())
+    let (one, three) = (stage.change(&one.name, &alone), stage.change(&three.name, &among));
+    tokio::try_join!(Box::pin(one), Box::pin(three)).map(drop)
 }
 
 fn containers(replicas: i32, more: &Value) -> Value {
@@ -41,20 +43,20 @@ fn containers(replicas: i32, more: &Value) -> Value {
 }
 
 /// Makes a change to both, and looks whether all their pods were replaced and no request was lost.
-async fn replaced(stage: &Stage, event: &str, container: &Value) -> Result<()> {
-    let (one, three) = pair(stage).await?;
-    changed(stage, container, &one, &three).await?;
+async fn replaced(stage: Stage, event: &str, container: &Value) -> Result<()> {
+    let (one, three) = pair(&stage).await?;
+    changed(&stage, container, &one, &three).await?;
     concluded(stage, event, one, three).await
 }
 
 pub async fn an_image(s: Scenario) -> Result<()> {
     // Another name of the same image: what is new is the pod.
     let image = json!({ "image": "docker.io/library/kong:3.9.3" });
-    replaced(&Stage::begin(s, Kind::ALL).await?, "image", &image).await
+    replaced(Stage::begin(s, 2, Kind::ALL).await?, "image", &image).await
 }
 
 pub async fn an_environment_variable(s: Scenario) -> Result<()> {
-    replaced(&Stage::begin(s, Kind::ALL).await?, "environment", &environment()).await
+    replaced(Stage::begin(s, 2, Kind::ALL).await?, "environment", &environment()).await
 }
 
 fn environment() -> Value {
@@ -64,10 +66,10 @@ fn environment() -> Value {
 }
 
 pub async fn a_certificate(s: Scenario) -> Result<()> {
-    let stage = Stage::begin(s, Kind::ALL).await?;
+    let stage = Stage::begin(s, 2, Kind::ALL).await?;
     let (one, three) = pair(&stage).await?;
     tokio::try_join!(reissued(&stage, &one.name), reissued(&stage, &three.name))?;
-    concluded(&stage, "admin certificate", one, three).await
+    concluded(stage, "admin certificate", one, three).await
 }
 
 async fn reissued(stage: &Stage, name: &str) -> Result<()> {
@@ -79,7 +81,7 @@ async fn reissued(stage: &Stage, name: &str) -> Result<()> {
 
 /// Nobody reconciles from the first new pod on, until another operator has the lease.
 pub async fn an_operator_that_is_killed(s: Scenario) -> Result<()> {
-    let stage = Stage::begin(s, Kind::ALL).await?;
+    let stage = Stage::begin(s, 2, Kind::ALL).await?;
     let (one, three) = pair(&stage).await?;
     changed(&stage, &environment(), &one, &three).await?;
     let half_way = |d: &Deployment| {
@@ -93,12 +95,12 @@ pub async fn an_operator_that_is_killed(s: Scenario) -> Result<()> {
     let new = Operator::start(&world.cluster, &artifacts::operator()?, world.folder.path()).await;
     *running = Some(new?);
     drop(running);
-    concluded(&stage, "operator killed in a rollout", one, three).await
+    concluded(stage, "operator killed in a rollout", one, three).await
 }
 
 /// WebSocket connections that nobody closes are carried on until the grace period ends, and no longer.
 pub async fn endless_websockets(s: Scenario) -> Result<()> {
-    let stage = Stage::begin(s, &[Kind::Kept, Kind::EndlessWebSocket]).await?;
+    let stage = Stage::begin(s, 1, &[Kind::Kept, Kind::EndlessWebSocket]).await?;
     let grace = json!({ "terminationGracePeriodSeconds": GRACE.as_secs() });
     let grace = json!({ "deployment": { "podTemplateSpec": { "spec": grace } } });
     let edge = stage.edge("one", 1, &grace).await?;
@@ -113,5 +115,5 @@ pub async fn endless_websockets(s: Scenario) -> Result<()> {
         let cut = failures.iter().filter(|failure| !failure.cause.starts_with("message lost")).count();
         ensure!(row.kind == Kind::Kept || cut == WEBSOCKETS, "{cut} of {WEBSOCKETS} were cut:\n{table}");
     }
-    Ok(())
+    stage.end().await
 }

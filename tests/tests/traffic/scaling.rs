@@ -8,7 +8,7 @@ use tests::world::Scenario;
 use crate::stage::{CALM, Stage};
 
 pub async fn fewer_and_more_replicas(s: Scenario) -> Result<()> {
-    let stage = Stage::begin(s, Kind::ALL).await?;
+    let stage = Stage::begin(s, 2, Kind::ALL).await?;
     let none = json!({});
     let (mut one, mut three) = tokio::try_join!(stage.edge("one", 1, &none), stage.edge("three", 3, &none))?;
     let scaled = |replicas: i32| json!({ "spec": { "deployment": { "replicas": replicas } } });
@@ -26,5 +26,5 @@ pub async fn fewer_and_more_replicas(s: Scenario) -> Result<()> {
     one?;
     let three = three?;
     ensure!(three.after.is_subset(&three.before), "{:?} became {:?}", three.before, three.after);
-    Ok(())
+    stage.end().await
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use crds::DataPlane;
-use crds::k8s::{ConfigMap, Deployment, Pod, Service};
+use crds::k8s::{ConfigMap, Deployment, Namespace, Pod, Service};
 use crds::names::{self, values};
 use futures::FutureExt;
 use kube::ResourceExt;
-use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tests::traffic::report::{self, Row};
@@ -24,8 +24,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 pub const CALM: Duration = Duration::from_secs(2);
 /// How long a pod may take to end: its grace period, and some seconds for a busy machine.
 const ENDED: Duration = Duration::from_secs(100);
-/// Scenarios at a time, so that a machine of two cores keeps up with their traffic.
-static TURNS: Semaphore = Semaphore::const_new(2);
+/// Edges at a time, so that a machine of two cores keeps up with their traffic.
+static EDGES: Semaphore = Semaphore::const_new(4);
 /// What was measured, for the table at the end.
 static ROWS: Mutex<Vec<Row>> = Mutex::new(Vec::new());
 
@@ -38,7 +38,7 @@ pub fn rows() -> Vec<Row> {
 pub struct Stage {
     pub scenario: Scenario,
     kinds: &'static [Kind],
-    _turn: SemaphorePermit<'static>,
+    _room: SemaphorePermit<'static>,
 }
 
 /// A `DataPlane` with traffic through it.
@@ -69,9 +69,9 @@ impl Edge {
 }
 
 impl Stage {
-    /// Makes the backend and Kong's configuration, for traffic of those kinds.
-    pub async fn begin(scenario: Scenario, kinds: &'static [Kind]) -> Result<Self> {
-        let stage = Self { scenario, kinds, _turn: TURNS.acquire().await? };
+    /// Makes the backend and Kong's configuration, once there is room for so many edges with traffic of those kinds.
+    pub async fn begin(scenario: Scenario, edges: u32, kinds: &'static [Kind]) -> Result<Self> {
+        let stage = Self { scenario, kinds, _room: EDGES.acquire_many(edges).await? };
         let service = json!({ "metadata": { "name": "echo" },
             "spec": { "selector": { "app": "echo" }, "ports": [{ "port": 80, "targetPort": 3000 }] } });
         let service: Service = stage.create(service).await?;
@@ -119,10 +119,9 @@ impl Stage {
 
     /// The Service's cluster address and that of its load balancer.
     async fn target(&self, name: &str) -> Result<Target> {
-        let balanced = |service: &Service| balancer(service).is_some();
+        let given = |service: &Service| balancer(service).is_some();
         let service =
-            wait::until(&self.scenario.api::<Service>(), &names::ingress_service(name), SOON, balanced)
-                .await?;
+            wait::until(&self.scenario.api::<Service>(), &names::ingress_service(name), SOON, given).await?;
         let balancer: IpAddr = balancer(&service).context("no load balancer")?.parse()?;
         let own: IpAddr = service.spec.and_then(|spec| spec.cluster_ip).context("no address")?.parse()?;
         let at = |port| [own, balancer].map(|address| SocketAddr::new(address, port)).to_vec();
@@ -223,6 +222,13 @@ impl Stage {
         over.map(|()| rows)
     }
 
+    /// Removes everything, so that it takes nothing from the scenarios that follow.
+    pub async fn end(self) -> Result<()> {
+        let namespaces: Api<Namespace> = Api::all(self.scenario.world.client.clone());
+        namespaces.delete(&self.scenario.namespace, &DeleteParams::background()).await?;
+        Ok(())
+    }
+
     async fn over(&self, edge: &Edge, replicas: i32) -> Result<()> {
         self.rolled_out(&edge.name, replicas).await?;
         self.ended(&edge.name).await?;
@@ -244,7 +250,7 @@ fn balancer(service: &Service) -> Option<String> {
 fn echo() -> Value {
     let container = json!({ "name": "echo", "image": "registry.k8s.io/gateway-api/echo-basic:v1.5.1",
         "readinessProbe": { "tcpSocket": { "port": 3000 }, "periodSeconds": 1 },
-        "resources": { "requests": { "cpu": "1800m" } },
+        "resources": { "requests": { "cpu": "600m" } },
         "securityContext": { "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] } } });
     let security =
         json!({ "runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": { "type": "RuntimeDefault" } });
@@ -264,7 +270,7 @@ fn edge(replicas: i32) -> Value {
 /// names all of it.
 pub fn proxy(replicas: i32, more: &Value) -> Value {
     // On a busy machine a pod's share follows its request, and a single one has the work of three.
-    let requests = json!({ "cpu": format!("{}m", 1800 / replicas), "memory": "32Mi" });
+    let requests = json!({ "cpu": format!("{}m", 1200 / replicas), "memory": "32Mi" });
     let mut container = json!({ "name": "proxy",
         "env": [{ "name": "KONG_DECLARATIVE_CONFIG", "value": "/kong-configuration/kong.yaml" }],
         "resources": { "requests": requests },

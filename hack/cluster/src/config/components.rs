@@ -66,7 +66,7 @@ pub(crate) fn etcd(layout: &Layout) -> Line {
 }
 
 pub(crate) fn apiserver(layout: &Layout) -> Line {
-    Line::kubernetes(layout, "kube-apiserver")
+    let line = Line::kubernetes(layout, "kube-apiserver")
         .set("etcd-servers", "http://127.0.0.1:2379")
         .set("secure-port", address::API_PORT.to_string())
         // A loopback address is refused, and without endpoints of `default/kubernetes` no pod reaches the API.
@@ -97,7 +97,9 @@ pub(crate) fn apiserver(layout: &Layout) -> Line {
         .set("audit-policy-file", layout.file("audit.json"))
         .set("audit-log-path", layout.logs().join("audit.log"))
         // In MB. Without it, one of 100 MB is put away, and with it the requests that somebody counts.
-        .set("audit-log-maxsize", "4000")
+        .set("audit-log-maxsize", "4000");
+    // The default has room for 2,768, which a thousand Services of type LoadBalancer use up.
+    if layout.options.simulated_nodes > 0 { line.set("service-node-port-range", "30000-49999") } else { line }
 }
 
 pub(crate) fn controllers(layout: &Layout) -> Line {

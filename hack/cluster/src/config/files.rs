@@ -82,6 +82,8 @@ pub(crate) fn kubelet_config(layout: &Layout, node: u8) -> Value {
 }
 
 pub(crate) fn proxy_config(layout: &Layout, node: u8) -> Value {
+    // Rules at once after each change, but not for thousands of pods that nobody reaches.
+    let pause = if layout.options.simulated_nodes > 0 { "1s" } else { "0s" };
     json!({
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
@@ -91,7 +93,7 @@ pub(crate) fn proxy_config(layout: &Layout, node: u8) -> Value {
         "conntrack": { "maxPerCore": 0, "min": 0, "tcpCloseWaitTimeout": "0s", "tcpEstablishedTimeout": "0s" },
         "hostnameOverride": address::node_name(node),
         "mode": "nftables",
-        "nftables": { "minSyncPeriod": "0s" },
+        "nftables": { "minSyncPeriod": pause },
         "oomScoreAdj": 0,
     })
 }

@@ -5,13 +5,18 @@
 
 use serde_json::Value;
 
-use super::listen;
+use super::{container, listen};
 use crds::names::PROXY_CONTAINER;
+
+/// The variable that opens stream listeners.
+const STREAMS: &str = "KONG_STREAM_LISTEN";
 
 /// Ports that are spoken for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Claims {
     ports: Vec<Claim>,
+    /// Whether stream listeners come from somewhere that cannot be read here.
+    unknown: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -35,9 +40,19 @@ enum Claimant {
 impl Claims {
     /// Those of a user's template.
     pub fn of(patch: &Value) -> Self {
-        let containers = ["/spec/containers", "/spec/initContainers"].into_iter();
-        let containers = containers.filter_map(|at| patch.pointer(at)?.as_array()).flatten();
-        Self { ports: containers.flat_map(of_container).collect() }
+        let of = |at: &str| patch.pointer(at).and_then(Value::as_array).into_iter().flatten();
+        // Others of these have ended before Kong begins.
+        let beside = of("/spec/initContainers")
+            .filter(|container| container.get("restartPolicy").and_then(Value::as_str) == Some("Always"));
+        let containers = of("/spec/containers").chain(beside);
+        let containers = containers.filter(|c| c.get("$patch").and_then(Value::as_str) != Some("delete"));
+        let unknown = container::variable(patch, STREAMS).is_some_and(|v| v.get("valueFrom").is_some());
+        Self { ports: containers.flat_map(of_container).collect(), unknown }
+    }
+
+    /// Whether stream listeners come from somewhere that cannot be read here.
+    pub fn has_unknown_streams(&self) -> bool {
+        self.unknown
     }
 
     /// Whether a container of the user's template has a port of that name.
@@ -47,8 +62,8 @@ impl Claims {
 
     /// The number of a port that the user named in Kong's container.
     pub fn of_proxy(&self, name: &str) -> Option<u16> {
-        let found = self.ports.iter().find(|claim| claim.name.as_deref() == Some(name))?;
-        (found.by == Claimant::Proxy).then_some(found.port)
+        let mut named = self.ports.iter().filter(|claim| claim.name.as_deref() == Some(name));
+        named.find(|claim| claim.by == Claimant::Proxy).map(|claim| claim.port)
     }
 
     /// Whether another container listens there.
@@ -87,7 +102,7 @@ fn of_port(by: Claimant, port: &Value) -> Option<Claim> {
 fn streams(container: &Value) -> impl Iterator<Item = Claim> {
     let variables = container.get("env").and_then(Value::as_array).into_iter().flatten();
     let value = variables
-        .filter(|variable| variable.get("name").and_then(Value::as_str) == Some("KONG_STREAM_LISTEN"))
+        .filter(|variable| variable.get("name").and_then(Value::as_str) == Some(STREAMS))
         .filter_map(|variable| variable.get("value").and_then(Value::as_str));
     let listens = value.flat_map(listen::read);
     listens.map(|listen| Claim { by: Claimant::Stream, port: listen.port, udp: listen.udp, name: None })
@@ -106,7 +121,10 @@ mod tests {
                  "env": [{"name": "KONG_STREAM_LISTEN", "value": "0.0.0.0:9000, 0.0.0.0:9053 udp"}]},
                 {"name": "sidecar", "ports": [{"name": "side", "containerPort": 9100}]},
             ],
-            "initContainers": [{"name": "native", "restartPolicy": "Always", "ports": [{"containerPort": 9200, "protocol": "UDP"}]}],
+            "initContainers": [
+                {"name": "native", "restartPolicy": "Always", "ports": [{"containerPort": 9200, "protocol": "UDP"}]},
+                {"name": "before", "ports": [{"containerPort": 8000}]},
+            ],
         }}));
         assert!(
             claims.is_opened(9000, false) && claims.is_opened(9053, true) && !claims.is_opened(9053, false)

@@ -27,6 +27,7 @@ pub fn variables(ports: &[Mapped], families: Families) -> Vec<Value> {
         ("KONG_PROXY_LISTEN", ports::proxy_listen(ports, families)),
         ("KONG_STATUS_LISTEN", listen::status(families)),
     ]);
+    all.extend(listen::dns_order(families).map(|order| ("KONG_DNS_ORDER", order.to_owned())));
     all.extend(ports::stream_listen(ports, families).map(|listen| ("KONG_STREAM_LISTEN", listen)));
     all.sort();
     all.into_iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()

@@ -47,6 +47,16 @@ impl Families {
     }
 }
 
+/// The value of `KONG_DNS_ORDER`, where Kong's own would not do: it never asks for IPv6 addresses (Kong 3.9,
+/// `dns_order`).
+pub fn dns_order(families: Families) -> Option<&'static str> {
+    match (families.v4, families.v6) {
+        (true, true) => Some("LAST,SRV,A,AAAA,CNAME"),
+        (false, true) => Some("LAST,SRV,AAAA,A,CNAME"),
+        (_, false) => None,
+    }
+}
+
 /// The value for one port on all addresses, with these flags.
 pub fn everywhere(port: impl Into<i32>, flags: &str, families: Families) -> String {
     let (port, gap) = (port.into(), if flags.is_empty() { "" } else { " " });
@@ -127,6 +137,8 @@ mod tests {
         assert_eq!(status(BOTH), "0.0.0.0:8100, [::]:8100");
         let admin = admin(Families { v4: false, v6: true });
         assert_eq!(admin, "[::]:8444 ssl reuseport backlog=16384");
+        assert_eq!(dns_order(Families::default()), None, "Kong's own");
+        assert_eq!(dns_order(BOTH), Some("LAST,SRV,A,AAAA,CNAME"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod needs;
 mod pod;
 mod ports;
 mod references;
+mod scheduling;
 mod selector;
 mod settle;
 mod status;
@@ -23,7 +24,6 @@ use std::collections::BTreeMap;
 
 use crds::DataPlane;
 use crds::DataPlaneSpec;
-use crds::PodTemplatePatch;
 use crds::dataplane::{HorizontalScaling, IngressService};
 use crds::k8s::{Deployment, HorizontalPodAutoscaler, OwnerReference, PodDisruptionBudget, Secret, Service};
 use crds::names::{self, labels, values};
@@ -160,12 +160,18 @@ pub fn valid<'a>(settings: &'a Settings, object: &'a DataPlane) -> Result<Valid<
     let identity = Identity { selected, ..identity(object)? };
     let deployment = identity.spec.deployment.as_ref();
     let template = deployment.and_then(|deployment| deployment.pod_template_spec.as_ref());
-    let template = template.map_or_else(|| Value::Object(Map::new()), PodTemplatePatch::to_value);
+    let template =
+        template.map_or_else(|| Value::Object(Map::new()), |patch| template::read(&patch.to_value()));
     let ports = identity.ingress().ports.as_deref().unwrap_or_default();
     let ports = ports::mapped(ports, &Claims::of(&template)).unwrap_or_else(|wrong| {
         problems.extend(wrong);
         Vec::new()
     });
+    let admin = names::admin_service(identity.name);
+    if identity.ingress_name() == admin {
+        let message = format!("{admin:?} is the name of the Service of the admin API: choose another");
+        problems.push(Problem::at("spec.network.services.ingress.name", message));
+    }
     let valid = Valid { settings, identity, ports, template };
     // Neither the certificate nor the families make a template wrong.
     problems.extend(template::problems(&pod::ours(&valid, "", Families::default()), &valid.template));

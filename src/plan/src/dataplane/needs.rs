@@ -7,9 +7,10 @@ use crds::defaults::{ADMIN_PORT, STATUS_PORT};
 use crds::names::PROXY_CONTAINER;
 use serde_json::{Value, json};
 
+use super::claims::Claims;
 use super::container::{proxy, value, variable};
 use super::listen::{self, Listen};
-use super::pod::{CERTIFICATE_DIR, CERTIFICATE_VOLUME};
+use super::pod::{CERTIFICATE_DIR, CERTIFICATE_VOLUME, PREFIX_VOLUME};
 use super::template::PATH;
 use crate::invalid::Problem;
 
@@ -26,6 +27,8 @@ pub fn missing(ours: &Value, merged: &Value) -> Vec<Problem> {
     problems.extend(admin(merged));
     problems.extend(status(merged));
     problems.extend(certificate(merged));
+    problems.extend(prefix(merged));
+    problems.extend(beside(merged));
     problems
 }
 
@@ -81,19 +84,48 @@ fn admin(merged: &Value) -> Option<Problem> {
 /// The probes ask the status listener, unless the user has probes that ask something else.
 fn status(merged: &Value) -> Option<Problem> {
     let found = value(merged, "KONG_STATUS_LISTEN")?;
-    let asked = |probe: &&str| {
-        let port = proxy(merged)?.pointer(&format!("/{probe}/httpGet/port"))?;
-        (*port == json!(STATUS_PORT) || *port == json!("metrics")).then_some(())
+    let listens = listen::read(found);
+    let unanswered = |probe: &&str| {
+        let asked = proxy(merged)?.pointer(&format!("/{probe}/httpGet"))?;
+        let port = asked.get("port")?;
+        let tls = asked.get("scheme").and_then(Value::as_str) == Some("HTTPS");
+        let own = *port == json!(STATUS_PORT) || *port == json!("metrics");
+        let needed = |l: &Listen| l.everywhere && l.tls == tls && l.port == STATUS_PORT.number();
+        (own && !listens.iter().any(needed)).then_some(tls)
     };
-    let probe = ["readinessProbe", "livenessProbe"].into_iter().find(|probe| asked(probe).is_some())?;
-    let needed = |listen: &Listen| listen.everywhere && !listen.tls && listen.port == STATUS_PORT.number();
-    if listen::read(found).iter().any(needed) {
+    let found_by = ["readinessProbe", "livenessProbe"].into_iter().find_map(|p| Some((p, unanswered(&p)?)));
+    let (probe, tls) = found_by?;
+    let (scheme, flag) = if tls { ("HTTPS", " ssl") } else { ("HTTP", "") };
+    let message = format!(
+        "{found:?} leaves the {probe} without an answer, which asks port {STATUS_PORT} by {scheme}: add \"0.0.0.0:{STATUS_PORT}{flag}\", remove the variable, or give a {probe} of your own"
+    );
+    Some(Problem::at(path("KONG_STATUS_LISTEN"), message))
+}
+
+/// On a read-only root Kong can write to its prefix only where a volume is mounted.
+fn prefix(merged: &Value) -> Option<Problem> {
+    let read_only = proxy(merged)?.pointer("/securityContext/readOnlyRootFilesystem") == Some(&json!(true));
+    let prefix = value(merged, "KONG_PREFIX").filter(|_| read_only)?;
+    let mounts = proxy(merged)?.get("volumeMounts").and_then(Value::as_array).into_iter().flatten();
+    let paths: Vec<_> = mounts.filter_map(|mount| mount.get("mountPath")?.as_str()).collect();
+    if paths.iter().any(|path| std::path::Path::new(prefix).starts_with(path)) {
         return None;
     }
     let message = format!(
-        "{found:?} leaves the {probe} without an answer, which asks port {STATUS_PORT} over plain HTTP: add \"0.0.0.0:{STATUS_PORT}\", remove the variable, or give a {probe} of your own"
+        "no volume is mounted at {prefix:?}, where Kong writes while its root file system is read-only: keep the volume {PREFIX_VOLUME:?}, mount one of your own, or set readOnlyRootFilesystem to false"
     );
-    Some(Problem::at(path("KONG_STATUS_LISTEN"), message))
+    Some(Problem::at(format!("{PATH}.spec.containers[{PROXY_CONTAINER}].volumeMounts"), message))
+}
+
+/// The containers of a pod share its ports.
+fn beside(merged: &Value) -> Option<Problem> {
+    let claims = Claims::of(merged);
+    let own = [(ADMIN_PORT, "admin API"), (STATUS_PORT, "status listener")];
+    let (port, what) = own.into_iter().find(|(port, _)| claims.is_beside(port.number(), false))?;
+    let message = format!(
+        "{port} is the port of Kong's {what}, and another container has it too: give that one another"
+    );
+    Some(Problem::at(format!("{PATH}.spec.containers"), message))
 }
 
 /// The admin API's certificate, where Kong is told to read it.

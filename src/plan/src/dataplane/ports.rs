@@ -16,6 +16,7 @@ use crate::invalid::Problem;
 /// Names of the container ports that a Service may refer to.
 const PLAIN: &str = "proxy";
 const TLS: &str = "proxy-ssl";
+const STATUS: &str = "metrics";
 /// What is added to a port that no unprivileged program can have.
 const RAISED: u16 = 10_000;
 /// The first port that every program may have.
@@ -28,6 +29,8 @@ pub struct Mapped {
     port: u16,
     node_port: Option<u16>,
     protocol: Protocol,
+    /// Whether the protocol was given, and not guessed.
+    explicit: bool,
     target: Target,
 }
 
@@ -38,7 +41,7 @@ enum Target {
     Ours(u16),
     /// A listener of Kong that the user's own variable opens.
     Opened(u16),
-    /// A port of another container.
+    /// A port of another container, or one of Kong's own besides its proxies.
     Beside(IntOrString),
 }
 
@@ -62,6 +65,7 @@ pub fn mapped(ports: &[IngressPort], claims: &Claims) -> Result<Vec<Mapped>, Vec
     let mut problems: Vec<_> =
         ports.iter().enumerate().flat_map(|(index, port)| check(index, port, ports.len(), claims)).collect();
     let mapped: Vec<_> = ports.iter().map(|port| map(port, claims)).collect();
+    problems.extend(mapped.iter().enumerate().filter_map(|(index, port)| reserved(index, port)));
     problems.extend(mapped.iter().enumerate().filter_map(|(index, port)| clash(&mapped, index, port)));
     if problems.is_empty() { Ok(mapped) } else { Err(problems) }
 }
@@ -78,39 +82,47 @@ fn check(index: usize, port: &IngressPort, of: usize, claims: &Claims) -> Vec<Pr
             "is missing: Kubernetes needs a name where a Service has several ports",
         ));
     }
-    match &port.target_port {
-        Some(IntOrString::String(name)) if name != PLAIN && name != TLS && !claims.has_name(name) => {
-            let message = format!(
-                "{name:?} is no port of the pod: use {PLAIN:?}, {TLS:?}, a number, or the name of a container port"
-            );
-            problems.push(Problem::at(at(index, "targetPort"), message));
-        }
-        Some(IntOrString::Int(number)) if port.protocol != Some(Protocol::Udp) => {
-            let taken = RESERVED.iter().find(|(port, _)| i32::from(*port) == *number);
-            problems.extend(taken.map(|(_, by)| {
-                Problem::at(at(index, "targetPort"), format!("{number} is taken by {by}: use another port"))
-            }));
-        }
-        _ => {}
+    if let Some(IntOrString::String(name)) = &port.target_port
+        && ![PLAIN, TLS, STATUS].contains(&name.as_str())
+        && !claims.has_name(name)
+    {
+        let message = format!(
+            "{name:?} is no port of the pod: use {PLAIN:?}, {TLS:?}, a number, or the name of a container port"
+        );
+        problems.push(Problem::at(at(index, "targetPort"), message));
     }
     problems
 }
 
-/// A listener speaks one protocol. Where none was named the first port decides, as it always did.
+/// Kong would start with two listeners of one port, and which of them answers would be luck.
+fn reserved(index: usize, port: &Mapped) -> Option<Problem> {
+    let (Target::Ours(number) | Target::Opened(number)) = port.target else { return None };
+    let (_, by) = RESERVED.iter().find(|(port, _)| port.number() == number)?;
+    if is_udp(port.protocol) {
+        return None;
+    }
+    let message = format!("{number} is taken by {by}: use another targetPort");
+    Some(Problem::at(at(index, "targetPort"), message))
+}
+
+/// A listener speaks one protocol; where none was named the first port decides, as it always did. And streams are
+/// told apart by the one port of the Service that their listener stands for.
 fn clash(all: &[Mapped], index: usize, port: &Mapped) -> Option<Problem> {
     let Target::Ours(target) = port.target else { return None };
-    let rival = all.iter().take(index).find(|other| {
-        other.target == port.target
-            && is_udp(other.protocol) == is_udp(port.protocol)
-            && other.protocol != port.protocol
-            && (is_stream(other.protocol) || is_stream(port.protocol))
+    let others = all.iter().take(index).filter(|other| other.target == port.target);
+    let streams = |other: &Mapped| is_stream(other.protocol) || is_stream(port.protocol);
+    let message = others.into_iter().find_map(|other| {
+        let told = other.protocol != port.protocol && (streams(other) || (other.explicit && port.explicit));
+        if told && is_udp(other.protocol) == is_udp(port.protocol) {
+            let (word, known) = (word(port.protocol), word(other.protocol));
+            return Some(format!("{target} would have to speak {word}, and {known} for port {}", other.port));
+        }
+        let mixed = streams(other) && other.port != port.port;
+        mixed.then(|| {
+            format!("{target} already stands for port {}, by which routes of streams are found", other.port)
+        })
     })?;
-    let (word, other) = (word(port.protocol), word(rival.protocol));
-    let message = format!(
-        "{target} would have to speak {word}, and {other} for port {}: give one of the two another targetPort",
-        rival.port
-    );
-    Some(Problem::at(at(index, "targetPort"), message))
+    Some(Problem::at(at(index, "targetPort"), format!("{message}: give one of the two another targetPort")))
 }
 
 fn is_udp(protocol: Protocol) -> bool {
@@ -144,6 +156,7 @@ fn map(port: &IngressPort, claims: &Claims) -> Mapped {
         name,
         port: port.port.number(),
         node_port: port.node_port.map(Port::number),
+        explicit: port.protocol.is_some(),
         protocol,
     }
 }
@@ -172,10 +185,18 @@ fn target(port: &IngressPort, protocol: Protocol, claims: &Claims) -> Target {
         },
         None => by_default(port.port.number(), protocol),
     };
-    if claims.is_beside(number, is_udp(protocol)) {
+    let asked = port.target_port.is_some() && !is_stream(protocol);
+    // What a load balancer asks for Kong's health; it is there anyhow.
+    if claims.is_beside(number, is_udp(protocol)) || (asked && number == STATUS_PORT.number()) {
         return Target::Beside(IntOrString::Int(number.into()));
     }
-    if claims.is_opened(number, is_udp(protocol)) { Target::Opened(number) } else { Target::Ours(number) }
+    let own = [PROXY_PORT.number(), PROXY_SSL_PORT.number()].contains(&number);
+    let unknown = claims.has_unknown_streams() && port.protocol.is_none() && !own;
+    if unknown || claims.is_opened(number, is_udp(protocol)) {
+        Target::Opened(number)
+    } else {
+        Target::Ours(number)
+    }
 }
 
 fn by_default(port: u16, protocol: Protocol) -> u16 {
@@ -211,17 +232,17 @@ pub fn stream_listen(ports: &[Mapped], families: Families) -> Option<String> {
     listen::value(&listeners(ports), families, is_stream)
 }
 
-/// The value of `KONG_PORT_MAPS`: the port clients see, then Kong's. Stream routes are found by the former.
+/// The value of `KONG_PORT_MAPS`: the port clients see, then Kong's. Kong knows one of the former for each of the
+/// latter, and of several takes the last: here the first one counts. Stream routes are found by it.
 pub fn port_maps(ports: &[Mapped]) -> String {
-    let mut maps: Vec<String> = Vec::new();
+    let mut maps: Vec<(u16, u16)> = Vec::new();
     for Mapped { port, target, .. } in ports {
-        let (Target::Ours(target) | Target::Opened(target)) = target else { continue };
-        let map = format!("{port}:{target}");
-        if !maps.contains(&map) {
-            maps.push(map);
+        let (Target::Ours(target) | Target::Opened(target)) = *target else { continue };
+        if !maps.iter().any(|(_, known)| *known == target) {
+            maps.push((*port, target));
         }
     }
-    maps.join(", ")
+    maps.iter().map(|(port, target)| format!("{port}:{target}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Container ports of the listeners. The first for plain HTTP and the first for HTTPS carry the names that probes,

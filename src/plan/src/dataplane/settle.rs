@@ -5,28 +5,35 @@
 
 use serde_json::{Map, Value, json};
 
-use super::container::{field_mut, proxy, value, variables};
+use super::container::{field_mut, proxy, value};
+use super::listen;
 use super::pod::{DRAIN_SECONDS, PREFIX_DIR, PREFIX_VOLUME};
 
 /// What is left of a grace period after the pause before the stop signal, in seconds.
 const TO_END: u64 = 5;
 
 /// All of it.
-pub fn all(template: &mut Value, patch: &Value) {
+pub fn all(template: &mut Value, ours: &Value, patch: &Value) {
     readiness(template, patch);
+    liveness(template, patch);
     drain(template, patch);
     resources(template, patch);
     identity(template, patch);
+    privileges(template);
+    service_account(template, patch);
     prefix(template);
     database(template);
+    port_names(template, patch);
+    for variable in ["KONG_PROXY_LISTEN", "KONG_STREAM_LISTEN"] {
+        listens(template, ours, patch, variable);
+    }
 }
 
 /// With a declarative configuration of its own, a pod is ready when Kong has loaded it. Without one only a
 /// control plane could make it so, and `/status` is all that can be asked.
 fn readiness(template: &mut Value, patch: &Value) {
-    let configured = proxy(template).is_some_and(|proxy| {
-        let mut names = variables(proxy).filter_map(|variable| variable.get("name").and_then(Value::as_str));
-        names.any(|name| name.starts_with("KONG_DECLARATIVE_CONFIG"))
+    let configured = ["KONG_DECLARATIVE_CONFIG", "KONG_DECLARATIVE_CONFIG_STRING"].into_iter().any(|name| {
+        super::container::variable(template, name).is_some() && value(template, name) != Some("")
     });
     let theirs = proxy(patch).is_some_and(|proxy| proxy.pointer("/readinessProbe/httpGet/path").is_some());
     if configured
@@ -37,14 +44,35 @@ fn readiness(template: &mut Value, patch: &Value) {
     }
 }
 
+/// Kong Gateway Operator knew no liveness probe: where a user moves the status listener and says so in the readiness
+/// probe, ours asks there too.
+fn liveness(template: &mut Value, patch: &Value) {
+    let asked = |probe: &str| proxy(patch)?.pointer(&format!("/{probe}/httpGet")).cloned();
+    if proxy(patch).is_some_and(|proxy| proxy.get("livenessProbe").is_some()) {
+        return;
+    }
+    let Some(readiness) = asked("readinessProbe") else { return };
+    let Some(ours) = field_mut(template, "/livenessProbe/httpGet").and_then(Value::as_object_mut) else {
+        return;
+    };
+    for field in ["port", "scheme"] {
+        if let Some(value) = readiness.get(field) {
+            ours.insert(field.into(), value.clone());
+        }
+    }
+}
+
 /// Kubernetes refuses a pause before the stop signal that is longer than the grace period: ours makes room for
-/// a shorter one of the user's.
+/// a shorter one of the user's, and goes where there is none.
 fn drain(template: &mut Value, patch: &Value) {
     let grace = patch.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_u64);
     let theirs = proxy(patch).is_some_and(|proxy| proxy.pointer("/lifecycle/preStop").is_some());
-    if let (Some(grace), false) = (grace, theirs)
-        && let Some(pause) = field_mut(template, "/lifecycle/preStop/sleep/seconds")
-    {
+    let (Some(grace), false) = (grace, theirs) else { return };
+    if grace < 2 {
+        if let Some(lifecycle) = field_mut(template, "/lifecycle").and_then(Value::as_object_mut) {
+            lifecycle.remove("preStop");
+        }
+    } else if let Some(pause) = field_mut(template, "/lifecycle/preStop/sleep/seconds") {
         *pause = json!(DRAIN_SECONDS.min(grace.saturating_sub(TO_END)).max(1));
     }
 }
@@ -82,6 +110,37 @@ fn identity(template: &mut Value, patch: &Value) {
             ours.remove(field);
         }
     }
+    // Who wants root does not have to say so twice.
+    let user = container.get("runAsUser").or_else(|| pod.get("runAsUser"));
+    if user == Some(&json!(0)) && !container.contains_key("runAsNonRoot") {
+        ours.remove("runAsNonRoot");
+    }
+}
+
+/// Kubernetes refuses `allowPrivilegeEscalation: false` beside what is an escalation by itself.
+fn privileges(template: &mut Value) {
+    let Some(context) = field_mut(template, "/securityContext").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let added = context.get("capabilities").and_then(|all| all.get("add")).and_then(Value::as_array);
+    let admin = added
+        .into_iter()
+        .flatten()
+        .any(|name| name.as_str().is_some_and(|name| name.trim_start_matches("CAP_") == "SYS_ADMIN"));
+    if admin || context.get("privileged") == Some(&json!(true)) {
+        context.remove("allowPrivilegeEscalation");
+    }
+}
+
+/// Kong needs no token of Kubernetes; who names a service account wants its token.
+fn service_account(template: &mut Value, patch: &Value) {
+    let said = |field: &str| patch.pointer(&format!("/spec/{field}")).is_some();
+    if said("serviceAccountName")
+        && !said("automountServiceAccountToken")
+        && let Some(pod) = template.pointer_mut("/spec").and_then(Value::as_object_mut)
+    {
+        pod.remove("automountServiceAccountToken");
+    }
 }
 
 /// Kong writes to its prefix, and the root file system is read-only: our volume goes where the user puts the
@@ -114,5 +173,39 @@ fn database(template: &mut Value) {
     let Some(variables) = field_mut(template, "/env").and_then(Value::as_array_mut) else { return };
     for variable in variables.iter_mut().filter(|v| v.get("name") == Some(&json!("KONG_DATABASE"))) {
         *variable = json!({ "name": "KONG_DATABASE", "value": "off" });
+    }
+}
+
+/// A name that the user gives to another port of Kong's container is not ours any more.
+fn port_names(template: &mut Value, patch: &Value) {
+    let of = |port: &Value| (port.get("name").cloned(), port.get("containerPort").cloned());
+    let theirs = proxy(patch).and_then(|proxy| proxy.get("ports")).and_then(Value::as_array);
+    let theirs: Vec<_> = theirs.into_iter().flatten().map(of).filter(|(name, _)| name.is_some()).collect();
+    let Some(ports) = field_mut(template, "/ports").and_then(Value::as_array_mut) else { return };
+    for port in ports {
+        let (name, number) = of(port);
+        let taken = theirs.iter().any(|(their, at)| *their == name && *at != number);
+        if let (true, Some(port)) = (taken, port.as_object_mut()) {
+            port.remove("name");
+        }
+    }
+}
+
+/// A listen of the user's own says how to listen on the ports that it names. What the Service leads to besides is
+/// opened as ever.
+fn listens(template: &mut Value, ours: &Value, patch: &Value, name: &str) {
+    let (Some(theirs), Some(wanted)) = (value(patch, name), value(ours, name)) else { return };
+    if ["", "off"].contains(&theirs) || wanted == "off" {
+        return;
+    }
+    let known = listen::read(theirs);
+    let missing = wanted.split(", ").filter(|entry| {
+        listen::read(entry).iter().any(|own| !known.iter().any(|k| (k.port, k.udp) == (own.port, own.udp)))
+    });
+    let all: Vec<&str> = std::iter::once(theirs).chain(missing).collect();
+    let all = all.join(", ");
+    let Some(variables) = field_mut(template, "/env").and_then(Value::as_array_mut) else { return };
+    for variable in variables.iter_mut().filter(|variable| variable.get("name") == Some(&json!(name))) {
+        *variable = json!({ "name": name, "value": all });
     }
 }

@@ -31,9 +31,15 @@ pub fn status(object: &DataPlane, seen: &Seen<'_>) -> DataPlaneStatus {
     let generation = object.metadata.generation;
     let name = object.metadata.name.as_deref().unwrap_or_default();
     let deployed = seen.deployment.status.clone().unwrap_or_default();
-    let trouble = trouble::unresolved(seen.missing).or_else(|| trouble::find(seen.pods, seen.deployment));
+    let trouble =
+        trouble::unresolved(seen.missing).or_else(|| trouble::find(seen.pods, seen.deployment, seen.now));
     let mut conditions = object.conditions().to_vec();
-    for update in [ready(seen, trouble.as_ref()), rolled_out(seen, trouble), address(seen), resolved(seen)] {
+    for update in [
+        ready(object, seen, trouble.as_ref()),
+        rolled_out(object, seen, trouble),
+        address(seen),
+        resolved(seen),
+    ] {
         conditions::set(&mut conditions, Update { generation, ..update }, seen.now);
     }
     let selector = super::selector(name, values::FIRST_TRACK);
@@ -50,13 +56,22 @@ pub fn status(object: &DataPlane, seen: &Seen<'_>) -> DataPlaneStatus {
     }
 }
 
-/// The status that tells of a failure and otherwise stays as it was: what runs goes on running.
-pub fn failed(object: &DataPlane, reason: &'static str, message: String, now: Timestamp) -> DataPlaneStatus {
+/// The status that tells of a failure. What is known of what runs is kept, and as new as `deployment` is.
+pub fn failed(
+    object: &DataPlane,
+    deployment: Option<&Deployment>,
+    (reason, message): (&'static str, String),
+    now: Timestamp,
+) -> DataPlaneStatus {
     let generation = object.metadata.generation;
     let mut status = object.status.clone().unwrap_or_default();
     let mut conditions = status.conditions.take().unwrap_or_default();
     let update = Update { type_: types::READY, status: Status::False, reason, message, generation };
     conditions::set(&mut conditions, update, now);
+    if let Some(deployed) = deployment.and_then(|deployment| deployment.status.as_ref()) {
+        status.ready_replicas = Some(deployed.ready_replicas.unwrap_or(0));
+        status.replicas = Some(deployed.replicas.unwrap_or(0));
+    }
     DataPlaneStatus { observed_generation: generation, conditions: Some(conditions), ..status }
 }
 
@@ -68,31 +83,46 @@ fn wanted(deployment: &Deployment) -> i32 {
     deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
 }
 
-/// Whether enough pods serve. Pods of a surge, and old ones that still serve during a roll, count.
-fn ready(seen: &Seen<'_>, trouble: Option<&Trouble>) -> Update {
+/// Whether enough pods serve. Pods of a surge, and old ones that still serve during a roll, count. What is being added
+/// is not missed: neither what an autoscaler asks for beyond its least, nor pods that are merely starting where it was
+/// ready before, as after `kubectl scale`, an eviction or the drain of a node.
+fn ready(object: &DataPlane, seen: &Seen<'_>, trouble: Option<&Trouble>) -> Update {
     let wanted = wanted(seen.deployment);
     let available = seen.deployment.status.as_ref().and_then(|s| s.available_replicas).unwrap_or(0);
     if wanted == 0 {
-        return update(
-            types::READY,
-            Status::False,
-            reasons::SCALED_TO_ZERO,
-            "spec.deployment.replicas is 0: nothing serves",
-        );
+        return update(types::READY, Status::False, reasons::SCALED_TO_ZERO, to_zero(object));
     }
-    if available >= wanted {
-        return update(
-            types::READY,
-            Status::True,
-            reasons::READY,
-            format!("{wanted} of {wanted} replicas serve"),
-        );
+    let message = format!("{} of {wanted} replicas serve", available.min(wanted));
+    if available >= least(object, wanted) {
+        return update(types::READY, Status::True, reasons::READY, message);
     }
     if let Some(Trouble { reason, message }) = trouble {
         return update(types::READY, Status::False, reason, message);
     }
-    let message = format!("{available} of {wanted} replicas serve, the others are starting");
+    let message = format!("{message}, the others are starting");
+    let before = conditions::holds(object.conditions(), types::READY);
+    if before && available > 0 {
+        return update(types::READY, Status::True, reasons::READY, message);
+    }
     update(types::READY, Status::False, reasons::WAITING_TO_BECOME_READY, message)
+}
+
+/// How many have to serve of those that are wanted.
+fn least(object: &DataPlane, wanted: i32) -> i32 {
+    let scaling = object.spec.deployment.as_ref().and_then(|deployment| deployment.scaling.as_ref());
+    match scaling.and_then(|scaling| scaling.horizontal.as_ref()) {
+        Some(horizontal) => horizontal.min_replicas.unwrap_or(1).clamp(1, wanted),
+        None => wanted,
+    }
+}
+
+fn to_zero(object: &DataPlane) -> &'static str {
+    match object.spec.deployment.as_ref().and_then(|deployment| deployment.replicas) {
+        Some(0) => "spec.deployment.replicas is 0: nothing serves. Raise it to serve",
+        _ => {
+            "the Deployment was scaled to 0 by somebody else: nothing serves. Set spec.deployment.replicas, or have whoever scaled it scale it up"
+        }
+    }
 }
 
 /// Whether all pods are of the last revision and available, and no others are left.
@@ -116,9 +146,15 @@ fn updated(deployment: &Deployment) -> i32 {
     status.and_then(|status| status.updated_replicas).unwrap_or(0)
 }
 
-fn rolled_out(seen: &Seen<'_>, trouble: Option<Trouble>) -> Update {
+fn rolled_out(object: &DataPlane, seen: &Seen<'_>, trouble: Option<Trouble>) -> Update {
     let (wanted, updated) = (wanted(seen.deployment), updated(seen.deployment));
-    let message = format!("{updated} of {wanted} replicas are up to date");
+    let strategy = object.spec.deployment.as_ref().and_then(|deployment| deployment.rollout.as_ref());
+    let asked = if strategy.is_some_and(|rollout| rollout.strategy.is_some()) {
+        ". spec.deployment.rollout is not acted on yet: changes reach the traffic at once"
+    } else {
+        ""
+    };
+    let message = format!("{updated} of {wanted} replicas are up to date{asked}");
     if is_rolled_out(seen.deployment) {
         return update(types::ROLLED_OUT, Status::True, reasons::ROLLED_OUT, message);
     }

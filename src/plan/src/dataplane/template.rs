@@ -13,11 +13,36 @@ use crate::merge;
 /// Where the user's template stands.
 pub const PATH: &str = "spec.deployment.podTemplateSpec";
 
+/// A user's template in the form in which Kubernetes has it: quantities as text, and of variables that are named
+/// twice the last one, which is the one that a container gets.
+pub fn read(template: &Value) -> Value {
+    let mut template = template.clone();
+    crds::quantity::spell(&mut template);
+    for list in ["/spec/containers", "/spec/initContainers"] {
+        let containers = template.pointer_mut(list).and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten() {
+            let variables = container.get_mut("env").and_then(Value::as_array_mut);
+            variables.into_iter().for_each(last_of_each);
+        }
+    }
+    template
+}
+
+fn last_of_each(variables: &mut Vec<Value>) {
+    let name = |variable: &Value| variable.get("name").cloned();
+    let names: Vec<_> = variables.iter().map(name).collect();
+    let mut index = 0;
+    variables.retain(|variable| {
+        index += 1;
+        variable.get("name").is_none() || !names.iter().skip(index).any(|later| *later == name(variable))
+    });
+}
+
 /// The template that runs, of a user's one that has no problems.
 pub fn merged(ours: Value, patch: &Value) -> Value {
-    let mut template = ours;
+    let mut template = ours.clone();
     merge::onto(&mut template, patch, PATH);
-    settle::all(&mut template, patch);
+    settle::all(&mut template, &ours, patch);
     template
 }
 
@@ -27,7 +52,7 @@ pub fn problems(ours: &Value, patch: &Value) -> Vec<Problem> {
     let mut template = ours.clone();
     let mut problems = typed(&merge::bare(patch));
     problems.extend(merge::onto(&mut template, patch, PATH));
-    settle::all(&mut template, patch);
+    settle::all(&mut template, ours, patch);
     problems.extend(needs::missing(ours, &template));
     problems
 }

@@ -7,14 +7,17 @@
 use std::sync::Arc;
 
 use crds::conditions::reasons;
-use crds::k8s::{ContainerState, ContainerStateTerminated, ContainerStatus, Deployment, Pod};
+use crds::k8s::{ContainerState, ContainerStateTerminated, ContainerStatus, Deployment, Pod, Timestamp};
 use crds::names::labels;
 
 use super::references::Reference;
+use super::scheduling;
 
 /// Why the kubelet says a container ended that could not be started, and waits that it will try to start.
 const NEVER_STARTED: &str = "StartError";
 const NEVER_STARTED_YET: &str = "RunContainerError";
+/// Seconds after which a container that runs loops no more: twice a kubelet's longest pause between two tries.
+const SETTLED: i64 = 600;
 
 /// Something that keeps pods from running.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +29,12 @@ pub struct Trouble {
 }
 
 /// The first trouble there is.
-pub fn find(pods: &[Arc<Pod>], deployment: &Deployment) -> Option<Trouble> {
+pub fn find(pods: &[Arc<Pod>], deployment: &Deployment, now: Timestamp) -> Option<Trouble> {
     let mut pods: Vec<_> = pods.iter().filter(|pod| is_alive(pod)).collect();
     pods.sort_by_key(|pod| &pod.metadata.name);
     let each = |look: fn(&Pod) -> Option<Trouble>| pods.iter().find_map(|pod| look(pod));
     each(stuck_container)
-        .or_else(|| each(crash_loop))
+        .or_else(|| pods.iter().find_map(|pod| crash_loop(pod, now)))
         .or_else(|| refused(deployment))
         .or_else(|| each(unschedulable))
         .or_else(|| overdue(deployment))
@@ -72,6 +75,10 @@ fn stuck_container(pod: &Pod) -> Option<Trouble> {
             | "InvalidImageName"
             | "ErrImageNeverPull"
             | "RegistryUnavailable" => (reasons::IMAGE_PULL_FAILED, image(container, said)),
+            // Also said of a user that the container may not have.
+            "CreateContainerConfigError" if said.contains("non-root") || said.contains("runAsNonRoot") => {
+                (reasons::CONTAINER_START_FAILED, user(container, said))
+            }
             "CreateContainerConfigError" => {
                 (reasons::REFERENCED_RESOURCES_NOT_AVAILABLE, reference(container, said))
             }
@@ -90,9 +97,24 @@ fn image(container: &ContainerStatus, said: &str) -> String {
     let cause = cause.rsplit_once("desc = ").map_or(cause, |(_, cause)| cause);
     let cause =
         if cause.is_empty() || cause.starts_with("Back-off") { String::new() } else { format!(": {cause}") };
+    let cause = without_ports(&cause);
     let (name, image) = (&container.name, &container.image);
     format!(
         "image {image:?} of container {name:?} cannot be pulled{cause}. Correct the image or its tag, or add imagePullSecrets"
+    )
+}
+
+/// `read tcp 10.0.0.1:43567->192.0.2.7:443: i/o timeout`: the way there is another one at each try.
+fn without_ports(cause: &str) -> String {
+    let way = |word: &&str| !word.contains("->");
+    cause.split(' ').filter(way).collect::<Vec<_>>().join(" ")
+}
+
+fn user(container: &ContainerStatus, said: &str) -> String {
+    format!(
+        "container {:?} cannot be started: {}. Set securityContext.runAsUser to a user other than 0, or runAsNonRoot to false",
+        container.name,
+        said.split(" (pod: ").next().unwrap_or(said)
     )
 }
 
@@ -110,10 +132,16 @@ fn start(container: &ContainerStatus, said: &str) -> String {
     )
 }
 
-/// A container that ended more than once counts until it is ready, also while it happens to run.
-fn crash_loop(pod: &Pod) -> Option<Trouble> {
-    let container = containers(pod)
-        .find(|container| container.restart_count > 1 && !container.ready && ended(container).is_some())?;
+/// A container that ended more than once counts until it is ready, also while it happens to run; but not one that
+/// has run for long.
+fn crash_loop(pod: &Pod, now: Timestamp) -> Option<Trouble> {
+    let looping = |container: &&ContainerStatus| {
+        container.restart_count > 1
+            && !container.ready
+            && ended(container).is_some()
+            && !has_settled(container, now)
+    };
+    let container = containers(pod).find(looping)?;
     let ended = ended(container)?;
     let name = &container.name;
     if ended.reason.as_deref() == Some(NEVER_STARTED) {
@@ -141,6 +169,12 @@ fn crash_loop(pod: &Pod) -> Option<Trouble> {
     Some(Trouble { reason: reasons::CRASH_LOOP, message })
 }
 
+fn has_settled(container: &ContainerStatus, now: Timestamp) -> bool {
+    let running = container.state.as_ref().and_then(|state| state.running.as_ref());
+    let since = running.and_then(|running| running.started_at.as_ref());
+    since.is_some_and(|since| now.as_second() - since.0.as_second() > SETTLED)
+}
+
 fn ended(container: &ContainerStatus) -> Option<&ContainerStateTerminated> {
     let of = |state: Option<&'_ ContainerState>| state.and_then(|state| state.terminated.as_ref()).is_some();
     let state = if of(container.last_state.as_ref()) { &container.last_state } else { &container.state };
@@ -150,8 +184,7 @@ fn ended(container: &ContainerStatus) -> Option<&ContainerStateTerminated> {
 fn unschedulable(pod: &Pod) -> Option<Trouble> {
     let conditions = pod.status.as_ref()?.conditions.as_deref()?;
     let scheduled = conditions.iter().find(|c| c.type_ == "PodScheduled" && c.status == "False")?;
-    let said = scheduled.message.as_deref().unwrap_or_default();
-    let message = format!("no node takes a pod: {said} Lower resources.requests, or add nodes");
+    let message = scheduling::told(scheduled.message.as_deref().unwrap_or_default());
     Some(Trouble { reason: reasons::UNSCHEDULABLE, message })
 }
 
@@ -165,6 +198,8 @@ fn refused(deployment: &Deployment) -> Option<Trouble> {
         .any(|words| said.contains(words))
     {
         (reasons::REFERENCED_RESOURCES_NOT_AVAILABLE, "Create what is missing, or correct podTemplateSpec")
+    } else if said.contains("failed calling webhook") {
+        (reasons::UNABLE_TO_PROVISION, "Mend the webhook that it names, or remove its configuration")
     } else {
         (reasons::REFUSED_BY_POLICY, "Change podTemplateSpec or the policy")
     };

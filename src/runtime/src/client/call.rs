@@ -57,7 +57,8 @@ impl Call {
 }
 
 fn verb(method: &Method, named: bool, query: Option<&str>) -> &'static str {
-    let watches = query.is_some_and(|query| query.split('&').any(|pair| matches!(pair, "watch=true" | "watch=1")));
+    let watches =
+        query.is_some_and(|query| query.split('&').any(|pair| matches!(pair, "watch=true" | "watch=1")));
     match (method.as_str(), named) {
         ("POST", _) => "create",
         ("PUT", _) => "update",
@@ -82,10 +83,22 @@ mod tests {
             ("GET", "/api/v1/namespaces/a/pods?watch=false", "list  pods"),
             ("GET", "https://10.0.0.1:6443/apis/apps/v1/deployments?limit=500", "list apps deployments"),
             ("PATCH", "/apis/apps/v1/namespaces/a/deployments/b?force=true", "patch apps deployments"),
-            ("PATCH", "/apis/g.example/v1/namespaces/a/dataplanes/b/status", "patch g.example dataplanes/status"),
-            ("PUT", "/apis/coordination.k8s.io/v1/namespaces/a/leases/b", "update coordination.k8s.io leases"),
+            (
+                "PATCH",
+                "/apis/g.example/v1/namespaces/a/dataplanes/b/status",
+                "patch g.example dataplanes/status",
+            ),
+            (
+                "PUT",
+                "/apis/coordination.k8s.io/v1/namespaces/a/leases/b",
+                "update coordination.k8s.io leases",
+            ),
             ("POST", "/apis/events.k8s.io/v1/namespaces/a/events", "create events.k8s.io events"),
-            ("POST", "/apis/authentication.k8s.io/v1/tokenreviews", "create authentication.k8s.io tokenreviews"),
+            (
+                "POST",
+                "/apis/authentication.k8s.io/v1/tokenreviews",
+                "create authentication.k8s.io tokenreviews",
+            ),
             ("DELETE", "/api/v1/namespaces/a/services/b", "delete  services"),
             ("DELETE", "/api/v1/namespaces/a/services", "deletecollection  services"),
             ("GET", "/api/v1/namespaces/a", "get  namespaces"),
@@ -96,7 +109,11 @@ mod tests {
             ("GET", "/apis/apps/v1", "get  none"),
         ] {
             let call = Call::of(&method.parse().unwrap(), &address.parse().unwrap());
-            assert_eq!(format!("{} {} {}", call.verb, call.group, call.resource), named, "{method} {address}");
+            assert_eq!(
+                format!("{} {} {}", call.verb, call.group, call.resource),
+                named,
+                "{method} {address}"
+            );
         }
     }
 }

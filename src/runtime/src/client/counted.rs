@@ -1,10 +1,11 @@
 //! The layer around kube's client: what every request has in common.
 //!
 //! In: requests. Out: the same, counted, timed and in a span, after the wait that the API server may have asked
-//! for. Never: a changed request or answer.
+//! for, and without an answer for a minute given up. Never: a changed request or answer.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use kube::client::Body;
@@ -15,6 +16,10 @@ use tracing::{Instrument, Span, field};
 use super::call::Call;
 use super::hold::Hold;
 use crate::metrics::Metrics;
+
+/// How long an answer may take to begin, that of a watch too. The API server gives up a request after a minute
+/// (its `--request-timeout`), so nothing comes after that.
+const ANSWER: Duration = Duration::from_secs(65);
 
 /// Makes [`Counted`] of a service.
 pub struct Count {
@@ -57,6 +62,7 @@ where
     fn call(&mut self, request: Request<Body>) -> Answered<B> {
         let call = Call::of(request.method(), request.uri());
         let span = span(&call);
+        let told = span.clone();
         let (metrics, hold) = (self.metrics.clone(), self.hold.clone());
         // kube's services send nothing before their future is polled, so it may wait here.
         let sent = span.in_scope(|| self.inner.call(request));
@@ -65,9 +71,10 @@ where
                 hold.passed().await;
             }
             let began = Instant::now();
-            let answer = sent.await;
+            let late = |_| Err(format!("the API server did not answer within {} s", ANSWER.as_secs()).into());
+            let answer = tokio::time::timeout(ANSWER, sent).await.unwrap_or_else(late);
             let status = answer.as_ref().ok().map(Response::status);
-            record(status);
+            record(&told, status);
             let code = status.map_or("error".to_owned(), |status| status.as_u16().to_string());
             metrics.requested(&call, code, began.elapsed());
             if let Ok(answer) = &answer {
@@ -96,8 +103,7 @@ fn span(call: &Call) -> Span {
     )
 }
 
-fn record(status: Option<StatusCode>) {
-    let span = Span::current();
+fn record(span: &Span, status: Option<StatusCode>) {
     if let Some(status) = status {
         span.record("http.response.status_code", status.as_u16());
     }
@@ -116,6 +122,34 @@ fn note<B>(hold: &Hold, metrics: &Metrics, call: &Call, answer: &Response<B>) {
     if let Some(pause) = hold.note(answer.status(), answer.headers()) {
         metrics.held();
         let Call { verb, resource, .. } = call;
-        tracing::warn!(verb, resource, status = answer.status().as_u16(), ?pause, "the API server asks to wait");
+        tracing::warn!(
+            verb,
+            resource,
+            status = answer.status().as_u16(),
+            ?pause,
+            "the API server asks to wait"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn no_request_waits_for_ever() {
+        let never =
+            tower::service_fn(|_: Request<Body>| std::future::pending::<Result<Response<Body>, BoxError>>());
+        let metrics = Metrics::new("x");
+        let counted = Count { metrics: metrics.clone(), hold: Hold::default() }.layer(never);
+        let began = Instant::now();
+        let request = Request::get("/api/v1/pods?watch=true").body(Body::empty()).unwrap();
+        let error = counted.oneshot(request).await.map(drop).unwrap_err();
+        assert_eq!(error.to_string(), "the API server did not answer within 65 s");
+        assert_eq!(began.elapsed().as_secs(), ANSWER.as_secs());
+        let line = r#"silverback_api_requests_total{verb="watch",group="",resource="pods",code="error"} 1"#;
+        assert!(metrics.text().contains(line), "{}", metrics.text());
     }
 }

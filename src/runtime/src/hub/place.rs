@@ -18,8 +18,8 @@ pub enum Place {
 impl Place {
     /// The parts that a list of namespaces asks for; an empty one asks for all.
     pub fn all(namespaces: &[String]) -> Vec<Self> {
-        let mut places: Vec<_> =
-            namespaces.iter().map(|name| Self::Namespace(name.as_str().into())).collect();
+        let named = namespaces.iter().filter(|name| !name.is_empty());
+        let mut places: Vec<_> = named.map(|name| Self::Namespace(name.as_str().into())).collect();
         if places.is_empty() {
             places.push(Self::Everywhere);
         }

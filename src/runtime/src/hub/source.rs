@@ -25,6 +25,8 @@ use crate::metrics::Metrics;
 
 /// The API server's status code for a request that should come again later.
 const TOO_MANY_REQUESTS: u16 = 429;
+/// The API server's status code for a version that it has no longer.
+const GONE: u16 = 410;
 /// First and longest pause before a watch that was refused is asked for again; the longest of any broken one.
 const SOON: Duration = Duration::from_millis(250);
 const SELDOM: Duration = Duration::from_secs(5);
@@ -100,7 +102,7 @@ impl<K: Streamed> Watch<K> {
             if self.events.is_none() {
                 self.admitted().await;
                 let watch = kube::runtime::watcher(self.api.clone(), self.selector.clone());
-                self.events = Some(watch.default_backoff().boxed());
+                self.events = Some(watch.backoff(Pauses(DefaultBackoff::default())).boxed());
             }
             let Some(events) = &mut self.events else { continue };
             match events.next().await {
@@ -147,7 +149,7 @@ impl<K: Streamed> Watch<K> {
             self.begin_again().await;
         } else {
             self.warn(error);
-            if matches!(error, watcher::Error::WatchFailed(kube::Error::SerdeError(_))) {
+            if is_dead_end(error) {
                 self.begin_again().await;
             }
         }
@@ -182,8 +184,37 @@ impl<K: Streamed> Watch<K> {
     }
 }
 
+/// kube's growing pauses with less of them at the end: after half a minute without an API server, drift would wait
+/// for as long again.
+struct Pauses(DefaultBackoff);
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0.next().map(|pause| pause.min(SELDOM))
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+}
+
 fn is_refusal(status: &Status) -> bool {
     status.is_forbidden() || status.is_not_found()
+}
+
+/// Whether kube would ask for the same thing for ever. That a version is too old it takes from an event of the watch,
+/// and not from the status of the answer, by which API servers may say so too.
+fn is_dead_end(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::WatchFailed(kube::Error::SerdeError(_)) => true,
+        watcher::Error::WatchStartFailed(kube::Error::Api(said))
+        | watcher::Error::WatchFailed(kube::Error::Api(said)) => said.code == GONE,
+        _ => false,
+    }
 }
 
 /// What the API server said, where it said something.
@@ -207,10 +238,19 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_five_seconds_and_no_further() {
-        let mut pauses = Pauses::default();
+        let mut pauses = Pauses(DefaultBackoff::default());
         let all: Vec<_> = pauses.by_ref().take(10).collect();
         assert!(all.iter().all(|pause| *pause <= SELDOM) && all.last() == Some(&SELDOM), "{all:?}");
         pauses.reset();
         assert!(pauses.next().is_some_and(|pause| pause < SELDOM));
+    }
+
+    #[test]
+    fn an_answer_that_the_version_is_gone_ends_the_asking_for_it() {
+        let said = |code| {
+            let status = Status { code, ..Status::default() };
+            watcher::Error::WatchFailed(kube::Error::Api(Box::new(status)))
+        };
+        assert!(is_dead_end(&said(410)) && !is_dead_end(&said(503)));
     }
 }

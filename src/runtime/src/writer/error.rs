@@ -42,7 +42,7 @@ pub enum Error {
         wanted_by: String,
     },
     /// The object, or what it belongs to, is being deleted; it is made anew when it is gone.
-    #[error("{0} is being deleted")]
+    #[error("{0} is being deleted, and is made anew when it is gone. Where it stays, see its metadata.finalizers")]
     Terminating(Target),
     /// Another replica may be writing: this one has lost its lease, or is about to.
     #[error("{0} is not written: this replica does not hold the lease")]

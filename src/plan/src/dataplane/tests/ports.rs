@@ -55,9 +55,20 @@ fn a_target_is_found_by_name_or_by_what_the_port_speaks() {
 fn ports_that_no_listener_can_have_are_named() {
     for (ports, path, words) in [
         (json!([{"port": 80, "targetPort": 8444}]), "ports[0].targetPort", "the admin API"),
-        (json!([{"port": 80, "targetPort": 8100}]), "ports[0].targetPort", "the status listener"),
         (json!([{"port": 80, "targetPort": "https"}]), "ports[0].targetPort", "\"proxy-ssl\""),
         (json!([{"port": 80, "name": "a"}, {"port": 81}]), "ports[1].name", "several ports"),
+        (json!([{"port": 8444, "protocol": "TCP"}]), "ports[0].targetPort", "the admin API"),
+        (json!([{"port": 8100, "protocol": "TLS"}]), "ports[0].targetPort", "the status listener"),
+        (
+            json!([{"name": "a", "port": 1, "targetPort": 9000, "protocol": "HTTP"}, {"name": "b", "port": 2, "targetPort": 9000, "protocol": "HTTPS"}]),
+            "ports[1].targetPort",
+            "HTTPS, and HTTP for port 1",
+        ),
+        (
+            json!([{"name": "a", "port": 1, "targetPort": 9000, "protocol": "TCP"}, {"name": "b", "port": 2, "targetPort": 9000, "protocol": "TCP"}]),
+            "ports[1].targetPort",
+            "already stands for port 1",
+        ),
     ] {
         let problems =
             mapped(&serde_json::from_value::<Vec<IngressPort>>(ports).unwrap(), &Claims::default())
@@ -73,7 +84,7 @@ fn two_ports_may_share_a_listener() {
         json!([{"name": "a", "port": 80, "targetPort": 8000}, {"name": "b", "port": 8080, "targetPort": 8000}]),
     );
     assert_eq!(listeners(&ports).len(), 1);
-    assert_eq!(port_maps(&ports), "80:8000, 8080:8000");
+    assert_eq!(port_maps(&ports), "80:8000", "Kong would take the last of two");
 }
 
 #[test]
@@ -136,4 +147,16 @@ fn what_listens_already_gets_the_traffic() {
     assert_eq!(port_maps(&ports), "80:8000, 81:9000, 84:9005");
     let targets: Vec<_> = service_ports(&ports).iter().map(|p| p["targetPort"].clone()).collect();
     assert_eq!(targets, [json!(8000), json!(9000), json!(9100), json!("side"), json!(9005)]);
+}
+
+#[test]
+fn the_status_port_may_be_offered_and_is_no_listener_of_the_proxy() {
+    for target in [json!(8100), json!("metrics")] {
+        let ports = read(
+            json!([{"name": "http", "port": 80}, {"name": "health", "port": 8100, "targetPort": target}]),
+        );
+        assert_eq!(listeners(&ports).len(), 1);
+        assert_eq!(port_maps(&ports), "80:8000");
+        assert_eq!(service_ports(&ports)[1]["targetPort"], target);
+    }
 }

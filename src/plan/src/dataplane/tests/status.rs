@@ -116,6 +116,51 @@ fn numbers_from_before_the_last_change_prove_nothing() {
 }
 
 #[test]
+fn what_is_being_added_is_not_missed() {
+    let two_of_five = deployment(
+        json!({"replicas": 5}),
+        json!({"observedGeneration": 2, "replicas": 5, "readyReplicas": 2, "updatedReplicas": 5, "availableReplicas": 2}),
+    );
+    let ingress = service("ClusterIP", json!([]));
+    let at = |object: &DataPlane, pods: &[Arc<Pod>]| {
+        status(object, &Seen { deployment: &two_of_five, ingress: &ingress, pods, missing: &[], now: now() })
+    };
+    let fixed = dataplane(json!({"deployment": {"replicas": 5}}));
+    assert_eq!(condition(&at(&fixed, &[]), types::READY).0, "False", "it was never ready");
+    let mut before = fixed.clone();
+    before.status = Some(seen(&serving(), &ingress, &[]));
+    let (state, _, message) = {
+        let s = at(&before, &[]);
+        let c = condition(&s, types::READY);
+        (c.0.to_owned(), (), c.2.to_owned())
+    };
+    assert_eq!(
+        (state.as_str(), message.as_str()),
+        ("True", "2 of 5 replicas serve, the others are starting")
+    );
+    let nope = waiting("ErrImagePull", "not found");
+    assert_eq!(condition(&at(&before, &[nope.clone()]), types::READY).1, reasons::IMAGE_PULL_FAILED);
+    let scaled = |least: i32| {
+        dataplane(
+            json!({"deployment": {"scaling": {"horizontal": {"minReplicas": least, "maxReplicas": 9}}}}),
+        )
+    };
+    assert_eq!(condition(&at(&scaled(2), &[nope.clone()]), types::READY).0, "True", "the least serves");
+    assert_eq!(condition(&at(&scaled(3), &[nope]), types::READY).0, "False");
+}
+
+#[test]
+fn a_strategy_that_nobody_acts_on_is_said() {
+    let object = dataplane(json!({"deployment": {"rollout": {"strategy": {"blueGreen": {}}}}}));
+    let (deployment, ingress) = (serving(), service("ClusterIP", json!([])));
+    let status = status(
+        &object,
+        &Seen { deployment: &deployment, ingress: &ingress, pods: &[], missing: &[], now: now() },
+    );
+    assert!(condition(&status, types::ROLLED_OUT).2.contains("not acted on yet"));
+}
+
+#[test]
 fn no_replicas_serve_nothing() {
     let none = deployment(json!({"replicas": 0}), json!({"observedGeneration": 2}));
     assert_eq!(
@@ -138,6 +183,11 @@ fn the_reason_for_waiting_is_named_with_the_remedy() {
         json!({"containerStatuses": [{"name": "proxy", "image": "i", "imageID": "", "ready": false, "restartCount": 2,
         "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": start_error}]}),
     );
+    let long_ago = json!({"terminated": {"exitCode": 1}});
+    let settled = pod(
+        json!({"containerStatuses": [{"name": "proxy", "image": "i", "imageID": "", "ready": false, "restartCount": 3,
+        "state": {"running": {"startedAt": "2020-01-01T00:00:00Z"}}, "lastState": long_ago}]}),
+    );
     let unschedulable = pod(
         json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available: 1 Insufficient cpu."}]}),
     );
@@ -158,6 +208,20 @@ fn the_reason_for_waiting_is_named_with_the_remedy() {
             reasons::REFERENCED_RESOURCES_NOT_AVAILABLE,
             "secret \"x\" not found",
         ),
+        (
+            waiting(
+                "CreateContainerConfigError",
+                "container has runAsNonRoot and image will run as root (pod: \"x\", container: proxy)",
+            ),
+            reasons::CONTAINER_START_FAILED,
+            "image will run as root. Set securityContext.runAsUser",
+        ),
+        (
+            waiting("ErrImagePull", "dial tcp: read tcp 10.0.0.1:43567->192.0.2.7:443: i/o timeout"),
+            reasons::IMAGE_PULL_FAILED,
+            "dial tcp: read tcp i/o timeout.",
+        ),
+        (settled, reasons::WAITING_TO_BECOME_READY, "0 of 1 replicas"),
         (waiting("RunContainerError", "exec: \"nope\""), reasons::CONTAINER_START_FAILED, "nope"),
         (
             crash(json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}})),
@@ -245,9 +309,13 @@ fn what_is_referred_to_and_missing_is_named() {
 fn a_failure_keeps_what_is_known_of_what_runs() {
     let mut object = dataplane(json!({}));
     object.status = Some(seen(&serving(), &service("ClusterIP", json!([])), &[]));
-    let failed = failed(&object, reasons::VALIDATION_FAILED, "spec.x: wrong".into(), now());
+    let failed = failed(&object, None, (reasons::VALIDATION_FAILED, "spec.x: wrong".into()), now());
     assert_eq!(condition(&failed, types::READY), ("False", reasons::VALIDATION_FAILED, "spec.x: wrong"));
     assert_eq!(failed.ready_replicas, Some(2));
+    let fewer = deployment(json!({}), json!({"replicas": 3, "readyReplicas": 1}));
+    let fewer =
+        crate::dataplane::failed(&object, Some(&fewer), (reasons::VALIDATION_FAILED, "x".into()), now());
+    assert_eq!((fewer.replicas, fewer.ready_replicas), (Some(3), Some(1)), "numbers are as they are");
     assert_eq!(condition(&failed, types::ROLLED_OUT).0, "True");
 }
 

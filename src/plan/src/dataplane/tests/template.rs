@@ -20,7 +20,22 @@ fn variables(variables: Value) -> Value {
 
 #[test]
 fn a_conflict_with_what_the_product_needs_is_named() {
+    let beside =
+        json!({"containers": [{"name": "sidecar", "image": "s", "ports": [{"containerPort": 8100}]}]});
+    let bare = json!({"volumeMounts": [{"mountPath": "/kong_prefix", "$patch": "delete"}]});
     for (spec, field, words) in [
+        (pod_spec(beside), "spec.containers", "status listener"),
+        (with(bare), "volumeMounts", "\"/kong_prefix\""),
+        (
+            pod_spec(json!({"volumes": [{"name": "cluster-certificate", "$patch": "delete"}]})),
+            "spec.volumes",
+            "KONG_ADMIN_SSL_CERT",
+        ),
+        (
+            json!({"network": {"services": {"ingress": {"name": "dataplane-admin-edge"}}}}),
+            "ingress.name",
+            "admin API",
+        ),
         (
             variables(json!([variable("KONG_ADMIN_LISTEN", "127.0.0.1:8444 ssl")])),
             "env[KONG_ADMIN_LISTEN]",
@@ -157,4 +172,91 @@ fn what_a_template_refers_to_is_told_and_ours_is_not() {
     let workload = valid(&settings, &object).unwrap().workload(&certificate(), Families::default());
     let told: Vec<_> = workload.references.iter().map(|reference| reference.name.as_str()).collect();
     assert_eq!(told, ["tokens"]);
+}
+
+#[test]
+fn quantities_may_be_numbers_and_a_variable_named_twice_counts_once() {
+    let container = proxy(&planned(with(json!({
+        "resources": {"limits": {"cpu": 1, "memory": "1Gi"}},
+        "env": [variable("A", "1"), variable("B", "x"), variable("A", "2")],
+    }))));
+    assert_eq!(container["resources"]["limits"]["cpu"], "1");
+    let values: Vec<_> = container["env"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|v| v["name"] == "A")
+        .map(|v| v["value"].clone())
+        .collect();
+    assert_eq!(values, ["2"]);
+}
+
+#[test]
+fn what_contradicts_our_security_context_wins() {
+    let context =
+        |fields: Value| proxy(&planned(with(json!({"securityContext": fields}))))["securityContext"].clone();
+    assert_eq!(context(json!({"runAsUser": 0})).get("runAsNonRoot"), None);
+    assert_eq!(context(json!({"privileged": true})).get("allowPrivilegeEscalation"), None);
+    let admin = context(json!({"capabilities": {"add": ["CAP_SYS_ADMIN"]}}));
+    assert_eq!(admin.get("allowPrivilegeEscalation"), None);
+    assert_eq!(
+        context(json!({"capabilities": {"add": ["NET_BIND_SERVICE"]}}))["allowPrivilegeEscalation"],
+        false
+    );
+}
+
+#[test]
+fn who_names_a_service_account_gets_its_token() {
+    let pod = |spec: Value| planned(pod_spec(spec)).deployment.body()["spec"]["template"]["spec"].clone();
+    assert_eq!(pod(json!({}))["automountServiceAccountToken"], false);
+    assert_eq!(pod(json!({"serviceAccountName": "vault"})).get("automountServiceAccountToken"), None);
+    let both = json!({"serviceAccountName": "vault", "automountServiceAccountToken": false});
+    assert_eq!(pod(both)["automountServiceAccountToken"], false);
+}
+
+#[test]
+fn probes_and_hooks_of_ours_follow_the_users() {
+    let moved = proxy(&planned(with(json!({
+        "env": [variable("KONG_STATUS_LISTEN", "0.0.0.0:8007 ssl")],
+        "readinessProbe": {"httpGet": {"path": "/status/ready", "port": 8007, "scheme": "HTTPS"}},
+    }))));
+    assert_eq!(
+        moved["livenessProbe"]["httpGet"],
+        json!({"path": "/status", "port": 8007, "scheme": "HTTPS"})
+    );
+    let at_once = proxy(&planned(pod_spec(json!({"terminationGracePeriodSeconds": 0}))));
+    assert_eq!(at_once["lifecycle"].get("preStop"), None);
+    let empty = proxy(&planned(variables(json!([variable("KONG_DECLARATIVE_CONFIG", "")]))));
+    assert_eq!(empty["readinessProbe"]["httpGet"]["path"], "/status");
+}
+
+#[test]
+fn a_listen_of_ones_own_is_kept_and_what_the_service_leads_to_is_added() {
+    let listen = |variables_: Value, ports: Value, name: &str| -> Value {
+        let mut spec = variables(variables_);
+        spec["network"] = json!({"services": {"ingress": {"ports": ports}}});
+        let proxy = proxy(&planned(spec));
+        proxy["env"].as_array().unwrap().iter().find(|v| v["name"] == name).unwrap()["value"].clone()
+    };
+    let own = json!([variable("KONG_PROXY_LISTEN", "0.0.0.0:8000 proxy_protocol")]);
+    let ports = json!([{"name": "http", "port": 80}, {"name": "https", "port": 443}]);
+    assert_eq!(
+        listen(own, ports, "KONG_PROXY_LISTEN"),
+        "0.0.0.0:8000 proxy_protocol, 0.0.0.0:8443 http2 ssl reuseport backlog=16384"
+    );
+    let own = json!([variable("KONG_STREAM_LISTEN", "0.0.0.0:9000")]);
+    let ports = json!([{"name": "a", "port": 9000}, {"name": "db", "port": 5432, "protocol": "TCP"}]);
+    assert_eq!(
+        listen(own, ports, "KONG_STREAM_LISTEN"),
+        "0.0.0.0:9000, 0.0.0.0:5432 reuseport backlog=16384"
+    );
+}
+
+#[test]
+fn a_port_name_of_ours_gives_way() {
+    let container = proxy(&planned(with(json!({"ports": [{"name": "metrics", "containerPort": 9542}]}))));
+    let named: Vec<_> =
+        container["ports"].as_array().unwrap().iter().filter(|p| p["name"] == "metrics").collect();
+    assert_eq!(named.len(), 1);
+    assert_eq!(named[0]["containerPort"], 9542);
 }

@@ -1,0 +1,263 @@
+//! `cargo xtask bench provision`: what many DataPlanes cost, from nothing to Ready, at rest, repaired, and at a
+//! restart; and how that compares with the API server alone.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::alone::{self, Writes};
+use super::figures::{Goal, Spread, megabytes, number, plain};
+use super::fleet::Fleet;
+use super::machine::Machine;
+use super::place::{Place, REAL};
+use super::requests::Requests;
+use super::usage::Usage;
+use super::{Output, drift};
+use crate::show::Story;
+
+/// Measure DataPlanes from nothing to Ready, at rest, repaired, and at a restart of the operator.
+///
+/// Up to 20 are real pods of the stand-in for Kong; beyond that kwok simulates the nodes. Takes a minute or two,
+/// and as long as --idle says.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// How many DataPlanes.
+    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=5000))]
+    count: u32,
+    /// How long to watch the settled operator, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    idle: u64,
+    /// How many children to delete or edit, to time their repair.
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    repairs: usize,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+/// Everything that was measured. Times are in milliseconds unless their name says otherwise.
+#[derive(Serialize)]
+pub struct Report {
+    benchmark: &'static str,
+    /// Which operator.
+    operator: String,
+    machine: Machine,
+    dataplanes: usize,
+    /// Whether kwok simulates their pods.
+    simulated: bool,
+    goals: Vec<Goal>,
+    idle_process: Usage,
+    provisioning: Provisioning,
+    rest: Rest,
+    drift: Drift,
+    restart: Restart,
+    alone: Alone,
+}
+
+/// From nothing to Ready.
+#[derive(Serialize)]
+struct Provisioning {
+    all_ready_seconds: f64,
+    each_ready: Option<Spread>,
+    requests: Requests,
+    writes_per_dataplane: f64,
+    reads_per_dataplane: f64,
+    processor_ms_per_dataplane: f64,
+    process: Usage,
+}
+
+/// Standing still.
+#[derive(Serialize)]
+struct Rest {
+    seconds: u64,
+    requests: Requests,
+    writes: u32,
+    reads: u32,
+    processor_ms: f64,
+    process: Usage,
+}
+
+/// Children deleted and edited.
+#[derive(Serialize)]
+struct Drift {
+    repaired: Option<Spread>,
+}
+
+/// Killed and started again.
+#[derive(Serialize)]
+struct Restart {
+    /// Until it is ready, its stores filled.
+    ready_ms: f64,
+    /// Until the killed one's lease ran out and every DataPlane was looked at.
+    settled_seconds: f64,
+    requests: Requests,
+    writes: u32,
+    reads: u32,
+    process: Usage,
+}
+
+/// The same writes by a plain client.
+#[derive(Serialize)]
+struct Alone {
+    all_ready_seconds: f64,
+    /// The operator's time to all Ready, divided by this.
+    ratio: f64,
+}
+
+/// Measures.
+pub async fn run(arguments: &Arguments) -> Result<Report> {
+    let (count, story) = (usize::try_from(arguments.count)?, Story::begin());
+    let mut place = Place::begin(arguments.output.operator.as_deref(), count).await?;
+    let machine = Machine::look();
+    let idle_process = place.start().await?;
+    story.tell("the operator runs, with nothing to do");
+    let fleet = Fleet::prepare(&place.client, "bench", count).await?;
+    let provisioning = provision(&mut place, &fleet, &idle_process).await?;
+    story.tell(&format!("{count} DataPlanes are Ready"));
+    let rest = rest(&mut place, arguments.idle, &provisioning.process).await?;
+    story.tell(&format!("it was watched for {} s", arguments.idle));
+    let restart = restart(&mut place, count).await?;
+    story.tell("it was killed and started again");
+    place.kill().await?;
+    let writes = Writes { statuses: provisioning.requests.named("patch dataplanes/status") };
+    let alone = alone(&place, &fleet, &writes, &provisioning).await?;
+    story.tell("a plain client has written the same");
+    let drift = repair(&mut place, &fleet, arguments.repairs).await?;
+    story.tell("drift was repaired");
+    place.end().await?;
+    let mut report = Report {
+        benchmark: "provision",
+        operator: arguments.output.name(),
+        machine,
+        dataplanes: count,
+        simulated: count > REAL,
+        goals: Vec::new(),
+        idle_process,
+        provisioning,
+        rest,
+        drift,
+        restart,
+        alone,
+    };
+    report.goals = report.judged();
+    Ok(report)
+}
+
+async fn provision(place: &mut Place, fleet: &Fleet, before: &Usage) -> Result<Provisioning> {
+    let took = fleet.provision().await?;
+    let (requests, _) = place.log.settled().await?;
+    let (process, each) = (place.usage().await?, number(fleet.count));
+    Ok(Provisioning {
+        all_ready_seconds: took.all.as_secs_f64(),
+        each_ready: took.each,
+        writes_per_dataplane: f64::from(requests.writes()) / each,
+        reads_per_dataplane: f64::from(requests.reads()) / each,
+        processor_ms_per_dataplane: (process.processor_seconds - before.processor_seconds) * 1000.0 / each,
+        requests,
+        process,
+    })
+}
+
+async fn rest(place: &mut Place, seconds: u64, before: &Usage) -> Result<Rest> {
+    place.log.news()?;
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    let (requests, process) = (place.log.news()?, place.usage().await?);
+    Ok(Rest {
+        seconds,
+        writes: requests.writes(),
+        reads: requests.reads(),
+        processor_ms: (process.processor_seconds - before.processor_seconds) * 1000.0,
+        requests,
+        process,
+    })
+}
+
+async fn restart(place: &mut Place, count: usize) -> Result<Restart> {
+    place.kill().await?;
+    place.log.news()?;
+    let began = Instant::now();
+    place.start_only().await?;
+    let ready = began.elapsed();
+    place.looked_at(count).await?;
+    let settled = began.elapsed();
+    let (requests, _) = place.log.settled().await?;
+    Ok(Restart {
+        ready_ms: ready.as_secs_f64() * 1000.0,
+        settled_seconds: settled.as_secs_f64(),
+        writes: requests.writes(),
+        reads: requests.reads(),
+        requests,
+        process: place.usage().await?,
+    })
+}
+
+async fn alone(place: &Place, fleet: &Fleet, writes: &Writes, by_operator: &Provisioning) -> Result<Alone> {
+    let took = alone::write(&place.client, fleet, writes).await?.as_secs_f64();
+    Ok(Alone { all_ready_seconds: took, ratio: by_operator.all_ready_seconds / took })
+}
+
+async fn repair(place: &mut Place, fleet: &Fleet, count: usize) -> Result<Drift> {
+    place.start_only().await?;
+    // The plain client's DataPlanes are looked at as well.
+    place.looked_at(fleet.count * 2).await?;
+    place.log.settled().await?;
+    Ok(Drift { repaired: Spread::of(drift::repairs(&place.client, fleet, count).await?) })
+}
+
+impl Report {
+    fn judged(&self) -> Vec<Goal> {
+        let memory = |usage: &Usage| Some(megabytes(usage.resident_bytes));
+        let drift = self.drift.repaired.map(|repaired| repaired.p99);
+        // Of fewer, the time is that of single requests; the goal is of a hundred.
+        let ratio = (self.dataplanes >= 100).then_some(self.alone.ratio);
+        vec![
+            Goal::new("writes per DataPlane", "", 9.0, Some(self.provisioning.writes_per_dataplane)),
+            Goal::new("writes at rest", "", 0.0, Some(self.rest.writes.into())),
+            Goal::new("reads at rest, other than watches", "", 0.0, Some(self.rest.reads.into())),
+            Goal::new("writes at a restart", "", 0.0, Some(self.restart.writes.into())),
+            Goal::new("resident memory, nothing to do", "MB", 20.0, memory(&self.idle_process)),
+            Goal::new("resident memory, up to 1,000 DataPlanes", "MB", 80.0, memory(&self.rest.process)),
+            Goal::new("drift repaired, p99", "ms", 250.0, drift),
+            Goal::new("time to all Ready, against the API server alone", "×", 1.3, ratio),
+        ]
+    }
+}
+
+impl super::Report for Report {
+    fn rows(&self) -> Vec<(String, String)> {
+        let (made, rest, restart) = (&self.provisioning, &self.rest, &self.restart);
+        let spread =
+            |spread: Option<Spread>| spread.map_or_else(|| "not measured".to_owned(), |all| all.text());
+        let pods = if self.simulated { "simulated by kwok" } else { "real, of the stand-in for Kong" };
+        vec![
+            ("machine".into(), self.machine.text()),
+            ("operator".into(), self.operator.clone()),
+            ("DataPlanes; their pods".into(), format!("{}; {pods}", self.dataplanes)),
+            ("process with nothing to do".into(), self.idle_process.text()),
+            ("from the first made to all Ready".into(), format!("{:.1} s", made.all_ready_seconds)),
+            ("each from made to Ready".into(), spread(made.each_ready)),
+            ("writes per DataPlane".into(), plain(made.writes_per_dataplane)),
+            ("reads per DataPlane".into(), plain(made.reads_per_dataplane)),
+            ("requests until all settled".into(), made.requests.text()),
+            ("processor time per DataPlane".into(), format!("{:.1} ms", made.processor_ms_per_dataplane)),
+            ("process with all Ready".into(), made.process.text()),
+            (format!("requests in {} s at rest", rest.seconds), rest.requests.text()),
+            ("processor time at rest".into(), format!("{:.0} ms", rest.processor_ms)),
+            ("process after that".into(), rest.process.text()),
+            ("restart: until ready".into(), format!("{:.0} ms", restart.ready_ms)),
+            (
+                "restart: until the lease ran out and all were looked at".into(),
+                format!("{:.1} s", restart.settled_seconds),
+            ),
+            ("requests at the restart".into(), restart.requests.text()),
+            ("process after the restart".into(), restart.process.text()),
+            ("the API server alone: all Ready".into(), format!("{:.1} s", self.alone.all_ready_seconds)),
+            ("the operator's time, divided by that".into(), plain(self.alone.ratio)),
+            ("repair of a deleted or edited child".into(), spread(self.drift.repaired)),
+        ]
+    }
+
+    fn goals(&self) -> &[Goal] {
+        &self.goals
+    }
+}
