@@ -36,7 +36,7 @@ pub struct DeploymentOptions {
     pub pod_template_spec: Option<PodTemplatePatch>,
 
     /// How a change of the pods reaches the traffic. Absent, the Deployment updates in place. Not acted on yet: it is taken so
-    /// that manifests apply, and the condition RolledOut says that changes reach the traffic at once.
+    /// that manifests apply, and the condition `RolledOut` says that changes reach the traffic at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
 }

@@ -32,8 +32,20 @@ pub(crate) fn create(name: &str, node: &str) -> Result<()> {
         if root.join("cgroup.controllers").exists() && root == Path::new(MOUNT) {
             hand_down(&root, &root.join(group(name)))?;
         }
+        weigh(&root.join(group(name)));
     }
     Ok(())
+}
+
+/// A box is a machine: beside a build on the same processors it should not count as one process. Where the weight
+/// cannot be set the box is slower on a busy machine, and nothing else.
+fn weigh(group: &Path) {
+    for (file, weight) in [("cpu.shares", "10240"), ("cpu.weight", "1000")] {
+        let file = group.join(file);
+        if file.exists() {
+            let _ = fs::write(file, weight);
+        }
+    }
 }
 
 /// Removes the groups of a box; its processes must have ended.

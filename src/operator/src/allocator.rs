@@ -4,7 +4,7 @@
 //! where the setting is there already, or where the C library is another one.
 //!
 //! glibc raises the size from which it asks the kernel for a block of its own each time it frees a larger one
-//! (mallopt(3), M_MMAP_THRESHOLD). After some first lists with large annotations the process would keep 3 to 5 MB
+//! (mallopt(3), `M_MMAP_THRESHOLD`). After some first lists with large annotations the process would keep 3 to 5 MB
 //! that it does not use. Setting the size, even to what it begins with, keeps it where it is; glibc reads it from
 //! the environment before any code of ours runs.
 

@@ -231,7 +231,7 @@ impl<R: Reconciler> Loop<R> {
         let pause = failure::pause(error.impact(), attempts, seed(key, attempts));
         log(error, pause);
         let shown = error.impact().is_shown(attempts);
-        let status = shown.then(|| self.reconciler.failed(object, error.reason(), error.public()));
+        let status = shown.then(|| self.reconciler.failed(object, error.reason(), told(error)));
         (status, Err(pause), error.reason())
     }
 
@@ -281,6 +281,14 @@ impl<R: Reconciler> Loop<R> {
 
 /// The status that shows a failure, when to try again, and the label of the metric.
 type Failed<R> = (Option<<R as Reconciler>::Status>, Result<Next, Option<Duration>>, &'static str);
+
+/// What somebody reads who does not know whether to act.
+fn told(error: &impl Failure) -> String {
+    match error.impact() {
+        Impact::Transient => format!("{}. It is tried again", error.public()),
+        _ => error.public(),
+    }
+}
 
 fn words(panic: Box<dyn Any + Send>) -> String {
     match panic.downcast::<String>() {

@@ -209,3 +209,30 @@ async fn what_is_trimmed_is_not_kept_and_what_a_watch_that_ended_showed_is_told_
     assert_eq!(next(&mut touches).await, "a");
     assert!(hub.all().is_empty());
 }
+
+#[tokio::test]
+async fn a_list_of_one_namespace_neither_loses_nor_revives_objects_of_another_namespace() {
+    let hub: Hub<ConfigMap> = Hub::default();
+    let there = |namespace: &str, name: &str, version: &str| {
+        let mut object = object(name, version);
+        object.metadata.namespace = Some(namespace.into());
+        object
+    };
+    let feed = |place: &str| {
+        let (feed, events) = mpsc::channel(16);
+        tokio::spawn(hub.follow(Place::Namespace(place.into()), events));
+        Fed { feed, hub: hub.clone() }
+    };
+    let (mut a, mut b) = (feed("a"), feed("b"));
+    a.list(vec![there("a", "one", "1"), there("a", "two", "1")]).await;
+    assert!(tokio::time::timeout(Duration::from_millis(50), hub.synced()).await.is_err(), "b is not listed");
+    b.list(vec![there("b", "one", "1")]).await;
+    hub.synced().await;
+    let touches = hub.touched().skip(3);
+    pin_mut!(touches);
+    b.send(Event::Delete(there("b", "one", "2"))).await;
+    assert_eq!(next(&mut touches).await, "one");
+    a.list(vec![there("a", "two", "1")]).await;
+    assert_eq!(next(&mut touches).await, "one", "it vanished from a");
+    assert_eq!(hub.all(), [ObjectRef::new("two").within("a")]);
+}

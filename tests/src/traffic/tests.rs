@@ -261,8 +261,14 @@ async fn http2(goes_away: bool) -> Tally {
             let (enough, mut count) = watch::channel(0);
             let service = service_fn(move |request: Request<Incoming>| {
                 enough.send_modify(|count| *count += 1);
+                let cut = !goes_away && *enough.borrow() >= 3;
                 let body = format!("{:?}", request.uri().query().unwrap_or_default());
-                async move { Ok::<_, std::convert::Infallible>(Response::new(body)) }
+                async move {
+                    if cut {
+                        std::future::pending::<()>().await;
+                    }
+                    Ok::<_, std::convert::Infallible>(Response::new(body))
+                }
             });
             let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
             let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));

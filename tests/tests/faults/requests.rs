@@ -171,7 +171,9 @@ pub async fn a_storm_over_creates_updates_and_deletes(s: Scenario) -> Result<()>
     for name in go {
         lane.apply(name, idle()).await?;
     }
-    lane.settled(stay[0]).await?;
+    for name in stay {
+        lane.settled(name).await?;
+    }
     for name in stay {
         lane.apply(name, second(name)).await?;
     }

@@ -1,4 +1,4 @@
-//! Secrets and ConfigMaps of others: the operator knows their names, and nothing more.
+//! Secrets and `ConfigMaps` of others: the operator knows their names, and nothing more.
 
 use anyhow::{Context, Result, ensure};
 use crds::k8s::{ByteString, ConfigMap, ObjectMeta, Secret};

@@ -69,7 +69,7 @@ fn answered(message: &[u8]) -> Result<()> {
     let head = message.get(..8).context("too short")?;
     ensure!(head.starts_with(&ID), "another question's answer: {head:?}");
     ensure!(
-        head[2] & 0x80 != 0 && head[3] & 0x0f == 0 && (head[6], head[7]) != (0, 0),
+        head[2] & 0x80 != 0 && head[3].trailing_zeros() >= 4 && (head[6], head[7]) != (0, 0),
         "no address: {head:?}"
     );
     Ok(())

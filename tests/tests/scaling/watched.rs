@@ -1,4 +1,4 @@
-//! A `DataPlane` that is watched all the time: it must never be without a pod that serves.
+//! A `DataPlane` that is watched all the time: it must be Ready all of it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,10 +25,9 @@ impl Watched {
         let task = tokio::spawn(async move {
             let objects = watcher(api, config).default_backoff().applied_objects();
             let noted = objects.try_for_each(|dataplane| {
-                let serve = dataplane.status.as_ref().and_then(|status| status.ready_replicas);
-                if serve < Some(1) {
+                if !conditions::holds(dataplane.conditions(), types::READY) {
                     let told = conditions::get(dataplane.conditions(), types::READY);
-                    kept.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{serve:?} {told:?}"));
+                    kept.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{told:?}"));
                 }
                 std::future::ready(Ok(()))
             });
@@ -41,10 +40,10 @@ impl Watched {
     /// Ends the watch.
     ///
     /// # Errors
-    /// When it was without at some time.
-    pub fn always_served(self) -> Result<()> {
+    /// When it was not Ready at some time.
+    pub fn was_always_ready(self) -> Result<()> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        ensure!(seen.is_empty(), "nothing served: {seen:?}");
+        ensure!(seen.is_empty(), "it was not Ready: {seen:?}");
         Ok(())
     }
 }

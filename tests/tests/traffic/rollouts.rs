@@ -83,12 +83,15 @@ async fn reissued(stage: &Stage, name: &str) -> Result<()> {
 pub async fn an_operator_that_is_killed(s: Scenario) -> Result<()> {
     let stage = Stage::begin(s, 2, Kind::ALL).await?;
     let (one, three) = pair(&stage).await?;
-    changed(&stage, &environment(), &one, &three).await?;
     let half_way = |d: &Deployment| {
         let updated = d.status.as_ref().and_then(|status| status.updated_replicas).unwrap_or(0);
         (1..3).contains(&updated)
     };
-    wait::until(&stage.scenario.api::<Deployment>(), &first_track(&three.name), SOON, half_way).await?;
+    // Watched from before the change, so that it is seen however short it is.
+    let (deployments, name) = (stage.scenario.api::<Deployment>(), first_track(&three.name));
+    let begun = Box::pin(wait::until(&deployments, &name, SOON, half_way));
+    let environment = environment();
+    tokio::try_join!(begun, Box::pin(changed(&stage, &environment, &one, &three)))?;
     let world = &stage.scenario.world;
     let mut running = world.operator.lock().await;
     running.take().context("no operator")?.kill().await?;
@@ -106,7 +109,7 @@ pub async fn endless_websockets(s: Scenario) -> Result<()> {
     let edge = stage.edge("one", 1, &grace).await?;
     let begun = edge.elapsed();
     stage.change(&edge.name, &containers(1, &environment())).await?;
-    let rows = stage.rows("environment", edge, 1).await?;
+    let rows = stage.rows("grace period over", edge, 1).await?;
     let table = report::table(&rows);
     for row in rows {
         let failures = &row.tally.failures;

@@ -118,12 +118,13 @@ pub async fn run(arguments: &Arguments) -> Result<Report> {
     story.tell(&format!("it was watched for {} s", arguments.idle));
     let restart = restart(&mut place, count).await?;
     story.tell("it was killed and started again");
+    let drift =
+        Drift { repaired: Spread::of(drift::repairs(&place.client, &fleet, arguments.repairs).await?) };
+    story.tell("drift was repaired");
     place.kill().await?;
     let writes = Writes { statuses: provisioning.requests.named("patch dataplanes/status") };
     let alone = alone(&place, &fleet, &writes, &provisioning).await?;
     story.tell("a plain client has written the same");
-    let drift = repair(&mut place, &fleet, arguments.repairs).await?;
-    story.tell("drift was repaired");
     place.end().await?;
     let mut report = Report {
         benchmark: "provision",
@@ -194,14 +195,6 @@ async fn restart(place: &mut Place, count: usize) -> Result<Restart> {
 async fn alone(place: &Place, fleet: &Fleet, writes: &Writes, by_operator: &Provisioning) -> Result<Alone> {
     let took = alone::write(&place.client, fleet, writes).await?.as_secs_f64();
     Ok(Alone { all_ready_seconds: took, ratio: by_operator.all_ready_seconds / took })
-}
-
-async fn repair(place: &mut Place, fleet: &Fleet, count: usize) -> Result<Drift> {
-    place.start_only().await?;
-    // The plain client's DataPlanes are looked at as well.
-    place.looked_at(fleet.count * 2).await?;
-    place.log.settled().await?;
-    Ok(Drift { repaired: Spread::of(drift::repairs(&place.client, fleet, count).await?) })
 }
 
 impl Report {

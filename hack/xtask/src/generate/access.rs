@@ -15,7 +15,8 @@ const EACH: &str =
     "# For each namespace of --watch-namespaces; a kustomization of its own sets `namespace`.\n";
 const RBAC: &str = "rbac.authorization.k8s.io";
 /// Who it is for.
-const READER: &str = "# For whoever scrapes the operator: bind it to the service account of your Prometheus.\n";
+const READER: &str =
+    "# For whoever scrapes the operator: bind it to the service account of your Prometheus.\n";
 
 /// All files of the folder; what is in `namespaced` takes the place of `cluster.yaml` where the operator watches
 /// some namespaces only.

@@ -198,7 +198,7 @@ impl Valid<'_> {
     /// The children that run the pods, whose Services got addresses of these families.
     pub fn workload(&self, certificate: &Certificate, families: Families) -> Workload {
         let ours = pod::ours(self, &names::digest(&certificate.chain), families);
-        let template = template::merged(ours, &self.template);
+        let template = template::merged(&ours, &self.template);
         Workload {
             deployment: children::deployment(&self.identity, &template),
             autoscaler: children::autoscaler(&self.identity),

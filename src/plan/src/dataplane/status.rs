@@ -182,13 +182,11 @@ fn address(seen: &Seen<'_>) -> Update {
 }
 
 fn resolved(seen: &Seen<'_>) -> Update {
-    match trouble::unresolved(seen.missing) {
-        Some(Trouble { reason, message }) => update(types::RESOLVED_REFS, Status::False, reason, message),
-        None => {
-            let message = "every Secret and ConfigMap that podTemplateSpec refers to exists";
-            update(types::RESOLVED_REFS, Status::True, reasons::RESOLVED_REFS, message)
-        }
+    if let Some(Trouble { reason, message }) = trouble::unresolved(seen.missing) {
+        return update(types::RESOLVED_REFS, Status::False, reason, message);
     }
+    let message = "every Secret and ConfigMap that podTemplateSpec refers to exists";
+    update(types::RESOLVED_REFS, Status::True, reasons::RESOLVED_REFS, message)
 }
 
 fn addresses(service: &Service) -> Vec<Address> {

@@ -39,10 +39,10 @@ fn last_of_each(variables: &mut Vec<Value>) {
 }
 
 /// The template that runs, of a user's one that has no problems.
-pub fn merged(ours: Value, patch: &Value) -> Value {
+pub fn merged(ours: &Value, patch: &Value) -> Value {
     let mut template = ours.clone();
     merge::onto(&mut template, patch, PATH);
-    settle::all(&mut template, &ours, patch);
+    settle::all(&mut template, ours, patch);
     template
 }
 

@@ -61,7 +61,7 @@ fn ports() -> anyhow::Result<Sample> {
         "dataplane-ports",
         "Ports of one's own: the Service, the container and what Kong listens on move together.\n\
          Kong listens on 8000, on 8443 with TLS, and on 9080.",
-        &dataplane("ports", &ingress(json!({ "type": "NodePort", "ports": ports }))),
+        &dataplane("ports", &ingress(&json!({ "type": "NodePort", "ports": ports }))),
     )
 }
 
@@ -71,8 +71,7 @@ fn streams() -> anyhow::Result<Sample> {
         { "name": "dns", "port": 53, "protocol": "UDP" },
         { "name": "dns-tcp", "port": 53, "protocol": "TCP" },
     ]);
-    let mut spec = ingress(json!({ "ports": ports }));
-    spec["deployment"] = json!({ "podTemplateSpec": configured("dns-configuration") });
+    let spec = with_template(&json!({ "ports": ports }), &configured("dns-configuration"));
     Ok(Sample {
         name: "dataplane-streams",
         shows: "Streams beside HTTP: Kong takes DNS queries over UDP and TCP, and passes them on to the cluster's DNS.\n\
@@ -125,8 +124,7 @@ fn sidecar() -> anyhow::Result<Sample> {
     });
     let ports =
         json!([{ "name": "http", "port": 80 }, { "name": "sidecar", "port": 3000, "targetPort": "sidecar" }]);
-    let mut spec = ingress(json!({ "ports": ports }));
-    spec["deployment"] = json!({ "podTemplateSpec": template });
+    let spec = with_template(&json!({ "ports": ports }), &template);
     one::<DataPlane>(
         "dataplane-sidecar",
         "A second container beside Kong, with a port of the Service of its own. What is said of the container named\n\
@@ -155,7 +153,7 @@ fn cloud_load_balancer() -> anyhow::Result<Sample> {
         "dataplane-cloud-load-balancer",
         "A Service whose name and annotations a cloud's load balancer controller reads, here that of AWS. With\n\
          externalTrafficPolicy Local the pods see the addresses of their clients.",
-        &dataplane("cloud-load-balancer", &ingress(service)),
+        &dataplane("cloud-load-balancer", &ingress(&service)),
     )
 }
 
@@ -216,7 +214,7 @@ fn ipv6() -> anyhow::Result<Sample> {
     one::<DataPlane>(
         "dataplane-ipv6",
         "IPv6 alone, on a cluster that has it. On a cluster of IPv6 only nothing has to be said.",
-        &dataplane("ipv6", &ingress(service)),
+        &dataplane("ipv6", &ingress(&service)),
     )
 }
 
@@ -224,7 +222,7 @@ fn dual_stack() -> anyhow::Result<Sample> {
     one::<DataPlane>(
         "dataplane-dual-stack",
         "IPv4 and IPv6 where the cluster has both, else the one that it has.",
-        &dataplane("dual-stack", &ingress(json!({ "ipFamilyPolicy": "PreferDualStack" }))),
+        &dataplane("dual-stack", &ingress(&json!({ "ipFamilyPolicy": "PreferDualStack" }))),
     )
 }
 
@@ -235,8 +233,15 @@ where
     Ok(Sample { name, shows, objects: vec![typed::<T>(object)?] })
 }
 
-fn ingress(service: Value) -> Value {
+fn ingress(service: &Value) -> Value {
     json!({ "network": { "services": { "ingress": service } } })
+}
+
+fn with_template(service: &Value, template: &Value) -> Value {
+    json!({
+        "deployment": { "podTemplateSpec": template },
+        "network": { "services": { "ingress": service } },
+    })
 }
 
 /// A pod template whose Kong reads its configuration from a `ConfigMap`.

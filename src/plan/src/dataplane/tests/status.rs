@@ -129,24 +129,18 @@ fn what_is_being_added_is_not_missed() {
     assert_eq!(condition(&at(&fixed, &[]), types::READY).0, "False", "it was never ready");
     let mut before = fixed.clone();
     before.status = Some(seen(&serving(), &ingress, &[]));
-    let (state, _, message) = {
-        let s = at(&before, &[]);
-        let c = condition(&s, types::READY);
-        (c.0.to_owned(), (), c.2.to_owned())
-    };
-    assert_eq!(
-        (state.as_str(), message.as_str()),
-        ("True", "2 of 5 replicas serve, the others are starting")
-    );
-    let nope = waiting("ErrImagePull", "not found");
-    assert_eq!(condition(&at(&before, &[nope.clone()]), types::READY).1, reasons::IMAGE_PULL_FAILED);
+    let starting = at(&before, &[]);
+    let told = ("True", reasons::READY, "2 of 5 replicas serve, the others are starting");
+    assert_eq!(condition(&starting, types::READY), told);
+    let nope = [waiting("ErrImagePull", "not found")];
+    assert_eq!(condition(&at(&before, &nope), types::READY).1, reasons::IMAGE_PULL_FAILED);
     let scaled = |least: i32| {
         dataplane(
             json!({"deployment": {"scaling": {"horizontal": {"minReplicas": least, "maxReplicas": 9}}}}),
         )
     };
-    assert_eq!(condition(&at(&scaled(2), &[nope.clone()]), types::READY).0, "True", "the least serves");
-    assert_eq!(condition(&at(&scaled(3), &[nope]), types::READY).0, "False");
+    assert_eq!(condition(&at(&scaled(2), &nope), types::READY).0, "True", "the least serves");
+    assert_eq!(condition(&at(&scaled(3), &nope), types::READY).0, "False");
 }
 
 #[test]
@@ -169,80 +163,78 @@ fn no_replicas_serve_nothing() {
     );
 }
 
-#[test]
-fn the_reason_for_waiting_is_named_with_the_remedy() {
+/// Every one is told by its reason and these words.
+fn told(cases: impl IntoIterator<Item = (Arc<Pod>, &'static str, &'static str)>) {
     let starting = deployment(json!({"replicas": 1}), json!({"observedGeneration": 2, "replicas": 1}));
-    let crash = |state: Value| {
-        let last = json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}});
-        pod(
-            json!({"containerStatuses": [{"name": "proxy", "image": "i", "imageID": "", "ready": false, "restartCount": 2, "state": state, "lastState": last}]}),
-        )
-    };
-    let start_error = json!({"terminated": {"exitCode": 128, "reason": "StartError", "message": "exec: \"nope\": not found"}});
-    let never_started = pod(
-        json!({"containerStatuses": [{"name": "proxy", "image": "i", "imageID": "", "ready": false, "restartCount": 2,
-        "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": start_error}]}),
-    );
-    let long_ago = json!({"terminated": {"exitCode": 1}});
-    let settled = pod(
-        json!({"containerStatuses": [{"name": "proxy", "image": "i", "imageID": "", "ready": false, "restartCount": 3,
-        "state": {"running": {"startedAt": "2020-01-01T00:00:00Z"}}, "lastState": long_ago}]}),
-    );
-    let unschedulable = pod(
-        json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available: 1 Insufficient cpu."}]}),
-    );
-    let evicted = pod(
-        json!({"phase": "Failed", "conditions": [{"type": "PodScheduled", "status": "False", "message": "x"}]}),
-    );
-    let pulled =
-        waiting("ErrImagePull", "failed to pull and unpack image \"docker.io/library/kong:nope\": not found");
-    let backed_off = waiting(
-        "ImagePullBackOff",
-        "Back-off pulling image \"kong:nope\": ErrImagePull: failed to pull and unpack image \"docker.io/library/kong:nope\": not found",
-    );
-    for (pod, reason, words) in [
-        (pulled, reasons::IMAGE_PULL_FAILED, "imagePullSecrets"),
-        (backed_off, reasons::IMAGE_PULL_FAILED, "\"docker.io/library/kong:nope\": not found. Correct"),
-        (
-            waiting("CreateContainerConfigError", "secret \"x\" not found"),
-            reasons::REFERENCED_RESOURCES_NOT_AVAILABLE,
-            "secret \"x\" not found",
-        ),
-        (
-            waiting(
-                "CreateContainerConfigError",
-                "container has runAsNonRoot and image will run as root (pod: \"x\", container: proxy)",
-            ),
-            reasons::CONTAINER_START_FAILED,
-            "image will run as root. Set securityContext.runAsUser",
-        ),
-        (
-            waiting("ErrImagePull", "dial tcp: read tcp 10.0.0.1:43567->192.0.2.7:443: i/o timeout"),
-            reasons::IMAGE_PULL_FAILED,
-            "dial tcp: read tcp i/o timeout.",
-        ),
-        (settled, reasons::WAITING_TO_BECOME_READY, "0 of 1 replicas"),
-        (waiting("RunContainerError", "exec: \"nope\""), reasons::CONTAINER_START_FAILED, "nope"),
-        (
-            crash(json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}})),
-            reasons::CRASH_LOOP,
-            "exit code 137, out of memory",
-        ),
-        (
-            crash(json!({"running": {}})),
-            reasons::CRASH_LOOP,
-            "kubectl logs -n team -l app=edge -c proxy --previous",
-        ),
-        (never_started, reasons::CONTAINER_START_FAILED, "\"nope\": not found"),
-        (unschedulable, reasons::UNSCHEDULABLE, "Insufficient cpu"),
-        (pod(json!({})), reasons::WAITING_TO_BECOME_READY, "0 of 1 replicas"),
-        (evicted, reasons::WAITING_TO_BECOME_READY, "0 of 1 replicas"),
-    ] {
+    for (pod, reason, words) in cases {
         let status = seen(&starting, &service("ClusterIP", json!([])), &[pod]);
         let (state, told, message) = condition(&status, types::READY);
         assert_eq!((state, told), ("False", reason), "{message}");
         assert!(message.contains(words), "{message}");
     }
+}
+
+fn restarted(count: u32, state: Value, last: Value) -> Arc<Pod> {
+    pod(
+        json!({"containerStatuses": [{"name": "proxy", "image": "i", "imageID": "", "ready": false, "restartCount": count,
+        "state": state, "lastState": {"terminated": last}}]}),
+    )
+}
+
+#[test]
+fn what_keeps_a_container_waiting_is_named_with_the_remedy() {
+    let not_found = "failed to pull and unpack image \"docker.io/library/kong:nope\": not found";
+    let backed_off = format!("Back-off pulling image \"kong:nope\": ErrImagePull: {not_found}");
+    let root = "container has runAsNonRoot and image will run as root (pod: \"x\", container: proxy)";
+    let timeout = "dial tcp: read tcp 10.0.0.1:43567->192.0.2.7:443: i/o timeout";
+    let config = "CreateContainerConfigError";
+    told([
+        (waiting("ErrImagePull", not_found), reasons::IMAGE_PULL_FAILED, "imagePullSecrets"),
+        (
+            waiting("ImagePullBackOff", &backed_off),
+            reasons::IMAGE_PULL_FAILED,
+            "\"docker.io/library/kong:nope\": not found. Correct",
+        ),
+        (waiting("ErrImagePull", timeout), reasons::IMAGE_PULL_FAILED, "dial tcp: read tcp i/o timeout."),
+        (
+            waiting(config, "secret \"x\" not found"),
+            reasons::REFERENCED_RESOURCES_NOT_AVAILABLE,
+            "secret \"x\" not found",
+        ),
+        (
+            waiting(config, root),
+            reasons::CONTAINER_START_FAILED,
+            "image will run as root. Set securityContext.runAsUser",
+        ),
+        (waiting("RunContainerError", "exec: \"nope\""), reasons::CONTAINER_START_FAILED, "nope"),
+    ]);
+}
+
+#[test]
+fn what_ends_a_container_or_keeps_a_pod_from_a_node_is_named_with_the_remedy() {
+    let memory = || json!({"exitCode": 137, "reason": "OOMKilled"});
+    let start = json!({"exitCode": 128, "reason": "StartError", "message": "exec: \"nope\": not found"});
+    let backed_off = || json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}});
+    let for_long = json!({"running": {"startedAt": "2020-01-01T00:00:00Z"}});
+    let scheduled = |message: &str| json!({"type": "PodScheduled", "status": "False", "message": message});
+    let full = scheduled("0/1 nodes are available: 1 Insufficient cpu.");
+    told([
+        (restarted(2, backed_off(), memory()), reasons::CRASH_LOOP, "exit code 137, out of memory"),
+        (
+            restarted(2, json!({"running": {}}), memory()),
+            reasons::CRASH_LOOP,
+            "kubectl logs -n team -l app=edge -c proxy --previous",
+        ),
+        (restarted(2, backed_off(), start), reasons::CONTAINER_START_FAILED, "\"nope\": not found"),
+        (restarted(3, for_long, json!({"exitCode": 1})), reasons::WAITING_TO_BECOME_READY, "0 of 1 replicas"),
+        (pod(json!({"conditions": [full]})), reasons::UNSCHEDULABLE, "Insufficient cpu"),
+        (pod(json!({})), reasons::WAITING_TO_BECOME_READY, "0 of 1 replicas"),
+        (
+            pod(json!({"phase": "Failed", "conditions": [scheduled("x")]})),
+            reasons::WAITING_TO_BECOME_READY,
+            "0 of 1 replicas",
+        ),
+    ]);
 }
 
 #[test]

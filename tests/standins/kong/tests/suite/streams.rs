@@ -48,10 +48,8 @@ fn udp_is_carried_by_destination_port() {
     });
     let port = free_port();
     let maps = format!("53:{port}");
-    let kong = Kong::start(&[
-        ("KONG_STREAM_LISTEN", &format!("127.0.0.1:{port} udp")),
-        ("KONG_PORT_MAPS", &maps),
-    ]);
+    let kong =
+        Kong::start(&[("KONG_STREAM_LISTEN", &format!("127.0.0.1:{port} udp")), ("KONG_PORT_MAPS", &maps)]);
     // The port that the Service shows, not the one that Kong listens on.
     kong.configure(&json!({"services": [{"name": "s", "protocol": "udp", "host": "127.0.0.1", "port": target.port(), "routes": [
         {"name": "r", "protocols": ["udp"], "destinations": [{"port": 53}]}]}]}));
