@@ -125,7 +125,9 @@ impl<K: Watched> Hub<K> {
         let (place, counted) = (source.place.clone(), Arc::clone(&self.stock));
         source.metrics.store(&Self::known_as(), move || counted.len());
         let events = source::events::<Guarded<K>>(source, Self::known_as());
-        self.follow(place, events.filter_map(|event| ready(decoded(event))))
+        let kept = Arc::clone(&self.stock);
+        let events = events.filter_map(move |event| ready(decoded(event, |key| kept.get(key))));
+        self.follow(place, events)
     }
 
     /// What the coverage calls the watch.
@@ -285,8 +287,12 @@ where
     })
 }
 
-/// One object that does not decode must not stop the watch for the others.
-fn decoded<K: Resource<DynamicType = ()>>(event: Event<Guarded<K>>) -> Option<Event<K>> {
+/// One object that does not decode must not stop the watch for the others. Where it goes, what goes is how it was
+/// `kept`, from when it still decoded.
+fn decoded<K: Watched>(
+    event: Event<Guarded<K>>,
+    kept: impl Fn(&ObjectRef<K>) -> Option<Arc<K>>,
+) -> Option<Event<K>> {
     let open = |guarded| match guarded {
         Guarded::Good(object) => Some(object),
         Guarded::Bad { metadata, error } => {
@@ -298,7 +304,12 @@ fn decoded<K: Resource<DynamicType = ()>>(event: Event<Guarded<K>>) -> Option<Ev
     };
     Some(match event {
         Event::Apply(guard) => Event::Apply(open(guard)?),
-        Event::Delete(guard) => Event::Delete(open(guard)?),
+        Event::Delete(Guarded::Bad { metadata, .. }) => {
+            let key = ObjectRef::new(metadata.name.as_deref().unwrap_or_default());
+            let key = key.within(metadata.namespace.as_deref().unwrap_or_default());
+            Event::Delete(Arc::unwrap_or_clone(kept(&key)?))
+        }
+        Event::Delete(Guarded::Good(object)) => Event::Delete(object),
         Event::InitApply(guard) => Event::InitApply(open(guard)?),
         Event::Init => Event::Init,
         Event::InitDone => Event::InitDone,

@@ -236,3 +236,16 @@ async fn a_list_of_one_namespace_neither_loses_nor_revives_objects_of_another_na
     assert_eq!(next(&mut touches).await, "one", "it vanished from a");
     assert_eq!(hub.all(), [ObjectRef::new("two").within("a")]);
 }
+
+#[test]
+fn what_does_not_decode_is_left_alone_and_still_goes() {
+    let bad = || Guarded::<ConfigMap>::Bad {
+        metadata: Box::new(object("a", "2").metadata),
+        error: "no such number".into(),
+    };
+    let before = |found: &ObjectRef<ConfigMap>| (*found == key("a")).then(|| Arc::new(object("a", "1")));
+    assert!(decoded(Event::Apply(bad()), before).is_none(), "what is kept stays as it was");
+    let gone = decoded(Event::Delete(bad()), before);
+    assert!(matches!(gone, Some(Event::Delete(object)) if object.metadata.name.as_deref() == Some("a")));
+    assert!(decoded(Event::Delete(bad()), |_| None).is_none(), "nobody knew it");
+}
