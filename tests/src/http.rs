@@ -12,6 +12,8 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 
 const DEADLINE: Duration = Duration::from_secs(10);
+/// Between two requests of [`until`].
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// An answer with its whole body.
 #[derive(Debug)]
@@ -33,6 +35,33 @@ pub async fn get(cluster: &Cluster, address: SocketAddr, host: &str, path: &str)
     answer
         .with_context(|| format!("no answer from {address} within {DEADLINE:?}"))?
         .with_context(|| format!("GET {path} at {address}"))
+}
+
+/// Asks an address in the box until it answers as `good` says; the rules of a node may lag behind a ready endpoint by a
+/// second.
+///
+/// # Errors
+/// When the deadline passes; with the last answer.
+pub async fn until(
+    cluster: &Cluster,
+    to: SocketAddr,
+    path: &str,
+    deadline: Duration,
+    good: impl Fn(&Answer) -> bool,
+) -> Result<Answer> {
+    let mut last = String::new();
+    let asked = async {
+        let mut ticks = tokio::time::interval(PAUSE);
+        loop {
+            ticks.tick().await;
+            match get(cluster, to, "any", path).await {
+                Ok(answer) if good(&answer) => return answer,
+                answer => last = format!("{answer:?}"),
+            }
+        }
+    };
+    let asked = tokio::time::timeout(deadline, asked).await;
+    asked.with_context(|| format!("http://{to}{path} was not answered as it should in {deadline:?}: {last}"))
 }
 
 async fn exchange(cluster: &Cluster, address: SocketAddr, host: &str, path: &str) -> Result<Answer> {

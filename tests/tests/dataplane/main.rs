@@ -107,7 +107,10 @@ async fn the_sample_becomes_ready_and_answers(s: Scenario) -> Result<()> {
 
     let addresses = dataplane.status.and_then(|status| status.addresses).context("no addresses")?;
     let first: IpAddr = addresses.first().context("no address")?.value.parse()?;
-    let answer = answered(&default, SocketAddr::new(first, 80), "/echo").await?;
+    let answer = http::until(&default.world.cluster, SocketAddr::new(first, 80), "/echo", BACK, |answer| {
+        answer.status.is_success()
+    })
+    .await?;
     let body: Value = serde_json::from_str(&answer.body).with_context(|| answer.body.clone())?;
     ensure!(body["namespace"] == "default" && body["path"].is_string(), "{body}");
     let via = answer.headers.get("via").and_then(|via| via.to_str().ok()).unwrap_or_default();
@@ -130,37 +133,9 @@ async fn kong_answers_in_its_pod(s: &Scenario) -> Result<()> {
     Ok(())
 }
 
-/// The rules of a node may lag behind a ready endpoint by a second.
-async fn answered(s: &Scenario, to: SocketAddr, path: &str) -> Result<http::Answer> {
-    let asked = async {
-        let mut ticks = tokio::time::interval(Duration::from_millis(100));
-        loop {
-            ticks.tick().await;
-            match http::get(&s.world.cluster, to, "any", path).await {
-                Ok(answer) if answer.status.is_success() => return answer,
-                _ => {}
-            }
-        }
-    };
-    tokio::time::timeout(BACK, asked)
-        .await
-        .with_context(|| format!("http://{to}{path} was not answered in {BACK:?}"))
-}
-
 /// Waits until an address answers with these words.
 async fn answered_with(s: &Scenario, to: SocketAddr, path: &str, words: &str) -> Result<()> {
-    let asked = async {
-        let mut ticks = tokio::time::interval(Duration::from_millis(100));
-        loop {
-            ticks.tick().await;
-            match http::get(&s.world.cluster, to, "any", path).await {
-                Ok(answer) if answer.body.contains(words) => return,
-                _ => {}
-            }
-        }
-    };
-    let asked = tokio::time::timeout(BACK, asked).await;
-    asked.with_context(|| format!("http://{to}{path} did not answer with {words:?} in {BACK:?}"))
+    http::until(&s.world.cluster, to, path, BACK, |answer| answer.body.contains(words)).await.map(drop)
 }
 
 async fn an_empty_specification_is_enough(s: Scenario) -> Result<()> {

@@ -230,17 +230,5 @@ impl Shown {
 }
 
 async fn answers(s: &Scenario, to: SocketAddr, path: &str, words: &str) -> Result<()> {
-    let mut last = String::new();
-    let asked = async {
-        let mut ticks = tokio::time::interval(Duration::from_millis(100));
-        loop {
-            ticks.tick().await;
-            match http::get(&s.world.cluster, to, "any", path).await {
-                Ok(answer) if answer.body.contains(words) => return,
-                answer => last = format!("{answer:?}"),
-            }
-        }
-    };
-    let asked = tokio::time::timeout(SERVED, asked).await;
-    asked.with_context(|| format!("http://{to}{path} did not answer with {words:?}: {last}"))
+    http::until(&s.world.cluster, to, path, SERVED, |answer| answer.body.contains(words)).await.map(drop)
 }
