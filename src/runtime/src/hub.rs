@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::ready;
 use futures::stream::{self, Stream, StreamExt};
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
@@ -98,7 +98,7 @@ impl<K: Watched> Hub<K> {
     }
 
     /// An empty store of large objects that are read one by one and not often: each is unpacked when it is asked
-    /// for. kube's reader does not see them.
+    /// for.
     pub fn packed() -> Self
     where
         K: Serialize,
@@ -180,11 +180,6 @@ impl<K: Watched> Hub<K> {
     /// References to all objects.
     pub fn all(&self) -> Vec<ObjectRef<K>> {
         self.stock.keys()
-    }
-
-    /// kube's reader of the same store.
-    pub fn reader(&self) -> Store<K> {
-        self.stock.reader()
     }
 
     /// Notes the answer to a write, so that what is read next is never older than it. An answer that comes

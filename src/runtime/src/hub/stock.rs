@@ -20,7 +20,7 @@ type All<K> = RwLock<HashMap<ObjectRef<K>, Packed>>;
 
 /// The objects of one kind.
 pub(super) enum Stock<K: Watched> {
-    /// In kube's own store, which its controllers read.
+    /// In kube's own store.
     Open { store: Store<K>, writer: Mutex<Writer<K>> },
     /// As JSON. The functions are named here so that only kinds that are packed have them in the program.
     Packed {
@@ -39,7 +39,7 @@ impl<K: Watched> Stock<K> {
     pub fn open() -> Self {
         let mut writer = Writer::<K>::default();
         let store = writer.as_reader();
-        // Readers of kube's would wait for a first list here; the coverage knows better.
+        // The store would wait for a first list; the coverage knows better.
         writer.apply_watcher_event(&Event::Init);
         writer.apply_watcher_event(&Event::InitDone);
         Self::Open { store, writer: Mutex::new(writer) }
@@ -53,14 +53,6 @@ impl<K: Watched> Stock<K> {
             all: RwLock::default(),
             pack: serde_json::to_string,
             unpack: |json| serde_json::from_str(json),
-        }
-    }
-
-    /// kube's reader; of packed objects there is none.
-    pub fn reader(&self) -> Store<K> {
-        match self {
-            Self::Open { store, .. } => store.clone(),
-            Self::Packed { .. } => Writer::default().as_reader(),
         }
     }
 
