@@ -43,9 +43,14 @@ pub struct Authority {
 impl Authority {
     /// Makes a new one, self-signed, that begins an hour before `now` and lives [`AUTHORITY_LIFE`].
     pub fn make(name: &str, now: SystemTime) -> Result<Self, Error> {
+        Self::make_for(name, now, AUTHORITY_LIFE)
+    }
+
+    /// Makes one that lives otherwise.
+    pub fn make_for(name: &str, now: SystemTime, life: Duration) -> Result<Self, Error> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let mut params = named(name)?;
-        lifetime(&mut params, now, now + AUTHORITY_LIFE)?;
+        lifetime(&mut params, now, now.checked_add(life).ok_or(Error::Time)?)?;
         // It signs leaves only, so a stolen leaf can never act as an authority.
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages =
@@ -85,11 +90,17 @@ impl Authority {
     ///
     /// The serial number is derived from the new key, hence unique.
     pub fn issue(&self, request: &Request, now: SystemTime) -> Result<Pair, Error> {
+        self.issue_for(request, now, LEAF_LIFE)
+    }
+
+    /// Issues one that lives otherwise, and never longer than the authority.
+    pub fn issue_for(&self, request: &Request, now: SystemTime, life: Duration) -> Result<Pair, Error> {
+        let ends = now.checked_add(life).ok_or(Error::Time)?.min(self.ends);
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let mut params = named(request.names.first().map_or("", String::as_str))?;
         params.subject_alt_names =
             request.names.iter().map(|name| alternative(name)).collect::<Result<_, _>>()?;
-        lifetime(&mut params, now, (now + LEAF_LIFE).min(self.ends))?;
+        lifetime(&mut params, now, ends)?;
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         params.extended_key_usages = vec![match request.purpose {

@@ -41,6 +41,8 @@ pub enum Reason {
     NotYetValid,
     /// Two thirds of its life are over, or all of it.
     Expiring,
+    /// All of its life is over.
+    Expired,
 }
 
 impl fmt::Display for Reason {
@@ -53,6 +55,7 @@ impl fmt::Display for Reason {
             Self::OtherPurpose => "its purpose differs from the wanted one",
             Self::NotYetValid => "it is not valid yet",
             Self::Expiring => "it nears its end",
+            Self::Expired => "its life is over",
         })
     }
 }
@@ -79,6 +82,36 @@ pub fn judge_authority(pair: &Pair, now: SystemTime) -> Verdict {
         Ok((false, true, _)) => Err(Reason::OtherPurpose),
         Ok((true, true, der)) => life(&der, now),
     })
+}
+
+/// Whether a pair that somebody else made can be served under `name`, whoever signed it; until when.
+pub fn serviceable(pair: &Pair, name: Option<&str>, now: SystemTime) -> Result<SystemTime, Reason> {
+    let der = read::first(&pair.certificate).map_err(|_| Reason::Unreadable)?;
+    let leaf = Parsed::new(&der).map_err(|_| Reason::Unreadable)?;
+    let key = read::key(&pair.key).map_err(|_| Reason::Unreadable)?;
+    let (begins, ends) =
+        leaf.begins().and_then(|begins| Ok((begins, leaf.ends()?))).map_err(|_| Reason::Unreadable)?;
+    let found = [
+        (!leaf.has_key(&key), Reason::KeyMismatch),
+        (name.is_some_and(|name| !leaf.covers(name)), Reason::OtherNames),
+        (!leaf.may_serve(), Reason::OtherPurpose),
+        (now < begins, Reason::NotYetValid),
+        (now >= ends, Reason::Expired),
+    ];
+    found.into_iter().find(|(wrong, _)| *wrong).map_or(Ok(ends), |(_, reason)| Err(reason))
+}
+
+/// When the first certificate of a PEM text ends.
+pub fn ends(pem: &str) -> Option<SystemTime> {
+    read::first(pem).and_then(|der| Parsed::new(&der)?.ends()).ok()
+}
+
+/// Whether every certificate of `wanted` is in `bundle`, both PEM; what cannot be read is not.
+pub fn holds(bundle: &str, wanted: &str) -> bool {
+    match (read::all(bundle), read::all(wanted)) {
+        (Ok(bundle), Ok(wanted)) => !wanted.is_empty() && wanted.iter().all(|one| bundle.contains(one)),
+        _ => false,
+    }
 }
 
 fn verdict(found: Result<SystemTime, Reason>) -> Verdict {

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{KeyPair, PublicKeyData};
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
@@ -29,9 +29,11 @@ pub fn first(pem: &str) -> Result<CertificateDer<'static>, Error> {
     all(pem)?.into_iter().next().ok_or_else(|| Error::Certificate("no certificate in it".into()))
 }
 
-/// The private key of a PEM text: PKCS#8, SEC 1 or PKCS#1.
+/// The private key of a PEM text: PKCS#8, SEC 1 or PKCS#1. What precedes it, as OpenSSL's `EC PARAMETERS` do, is
+/// passed over.
 pub fn key(pem: &str) -> Result<KeyPair, Error> {
-    KeyPair::from_pem(pem).map_err(|error| Error::Key(error.to_string()))
+    let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| Error::Key(error.to_string()))?;
+    KeyPair::try_from(&der).map_err(|error| Error::Key(error.to_string()))
 }
 
 /// A certificate that could be read.
@@ -75,6 +77,23 @@ impl<'a> Parsed<'a> {
         })
     }
 
+    /// Whether a client accepts it from a server: it says so, or says nothing of purposes.
+    pub fn may_serve(&self) -> bool {
+        let unlimited = self.0.extended_key_usage().is_ok_and(|usage| usage.is_none());
+        unlimited || self.serves(Purpose::Server)
+    }
+
+    /// Whether it is for that DNS name, by itself or by a wildcard for its first label.
+    pub fn covers(&self, name: &str) -> bool {
+        let name = name.to_ascii_lowercase();
+        let wildcard = name.split_once('.').map(|(_, rest)| format!("*.{rest}"));
+        let names = self.names();
+        names
+            .iter()
+            .map(|known| known.to_ascii_lowercase())
+            .any(|known| known == name || Some(known) == wildcard)
+    }
+
     /// When it begins to be valid.
     pub fn begins(&self) -> Result<SystemTime, Error> {
         instant(self.0.validity().not_before)
@@ -109,4 +128,43 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
 fn instant(time: ASN1Time) -> Result<SystemTime, Error> {
     let seconds = u64::try_from(time.timestamp()).map_err(|_| Error::Time)?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).ok_or(Error::Time)
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256};
+    use x509_parser::der_parser::der::parse_der;
+
+    use super::*;
+
+    fn pem(label: &str, der: &[u8]) -> String {
+        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+    }
+
+    /// The key in its own format, which PKCS#8 has inside (RFC 5958, `privateKey`).
+    fn inner(key: &KeyPair) -> Vec<u8> {
+        let der = key.serialize_der();
+        let (_, parsed) = parse_der(&der).unwrap();
+        parsed.as_sequence().unwrap()[2].as_slice().unwrap().to_vec()
+    }
+
+    #[test]
+    fn keys_are_read_in_every_usual_format() {
+        let curve = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        let rsa = KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap();
+        let parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+        let sec1 = pem("EC PRIVATE KEY", &inner(&curve));
+        for (name, text, made) in [
+            ("PKCS#8", curve.serialize_pem(), &curve),
+            ("SEC 1", sec1.clone(), &curve),
+            ("SEC 1 as OpenSSL writes it", format!("{parameters}{sec1}"), &curve),
+            ("PKCS#8 of RSA", rsa.serialize_pem(), &rsa),
+            ("PKCS#1", pem("RSA PRIVATE KEY", &inner(&rsa)), &rsa),
+        ] {
+            let read = key(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(read.subject_public_key_info(), made.subject_public_key_info(), "{name}");
+        }
+    }
 }

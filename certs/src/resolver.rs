@@ -16,19 +16,21 @@ use crate::error::Error;
 use crate::read;
 use crate::request::Pair;
 
-/// One certificate for every name that is asked for.
-pub struct Resolver(RwLock<Arc<CertifiedKey>>);
+/// One certificate for every name that is asked for. While there is none, which is how it begins by default, no
+/// handshake succeeds.
+#[derive(Default)]
+pub struct Resolver(RwLock<Option<Arc<CertifiedKey>>>);
 
 impl Resolver {
     /// Shows this pair.
     pub fn new(pair: &Pair) -> Result<Self, Error> {
-        Ok(Self(RwLock::new(Arc::new(certified(pair)?))))
+        Ok(Self(RwLock::new(Some(Arc::new(certified(pair)?)))))
     }
 
     /// Shows this pair from the next handshake on; where it cannot be used, still the one before.
     pub fn exchange(&self, pair: &Pair) -> Result<(), Error> {
         let key = Arc::new(certified(pair)?);
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = key;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(key);
         Ok(())
     }
 
@@ -57,7 +59,7 @@ fn certified(pair: &Pair) -> Result<CertifiedKey, Error> {
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

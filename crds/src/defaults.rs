@@ -1,15 +1,20 @@
 //! Defaults of specifications.
 //!
-//! In: a specification as its author wrote it. Out: the same with what is absent filled in. Never: a
-//! change of what is there, nor a value that a later version may choose anew (the image, the number
-//! of replicas, resources): those are decided when objects are planned, not frozen into the spec.
+//! In: a specification as its author wrote it. Out: the same with what is absent filled in: what is stored with
+//! the object at admission, and, when objects are planned, what goes without saying besides. Never: a change of what
+//! is there, nor a stored value that a later version may choose anew (the image, the number of replicas, ports,
+//! resources).
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
+use crate::controlplane::{ControlPlaneSpec, WatchNamespaces, WatchNamespacesType};
 use crate::dataplane::{
-    BlueGreen, DataPlaneSpec, IngressPort, IngressService, PromotionStrategy, RolloutPlanDeployment,
+    BlueGreen, DataPlaneSpec, DeploymentOptions, IngressPort, PromotionStrategy, RolloutPlanDeployment,
     ServiceType,
 };
+use crate::gatewayconfiguration::GatewayConfigurationSpec;
 use crate::port::Port;
 
 /// Image of the `proxy` container where none is given.
@@ -41,28 +46,66 @@ pub const ADMIN_PORT: Port = Port::constant(8444);
 /// Kong's own port for status and metrics.
 pub const STATUS_PORT: Port = Port::constant(8100);
 
-/// The specification of a `DataPlane` with absent fields filled in. Applying it twice changes nothing.
-pub fn defaulted(mut spec: DataPlaneSpec) -> DataPlaneSpec {
-    let network = spec.network.get_or_insert_default();
-    ingress(network.services.get_or_insert_default().ingress.get_or_insert_default());
-    let rollout = spec.deployment.as_mut().and_then(|deployment| deployment.rollout.as_mut());
-    if let Some(strategy) = rollout.and_then(|rollout| rollout.strategy.as_mut()) {
-        strategy.blue_green.as_mut().map(blue_green).unwrap_or_default();
+/// The specification of a `DataPlane` as objects are planned from it: what is stored, and its ports.
+pub fn defaulted(spec: DataPlaneSpec) -> DataPlaneSpec {
+    let mut spec = dataplane(spec);
+    let ingress =
+        spec.network.get_or_insert_default().services.get_or_insert_default().ingress.get_or_insert_default();
+    // An empty list is what a careless template renders; a Service without ports cannot exist.
+    if ingress.ports.as_ref().is_none_or(Vec::is_empty) {
+        ingress.ports = Some(ports());
     }
     spec
+}
+
+/// What is stored with a `DataPlane`. Applying it twice changes nothing, here as below.
+pub fn dataplane(mut spec: DataPlaneSpec) -> DataPlaneSpec {
+    let network = spec.network.get_or_insert_default();
+    let ingress = network.services.get_or_insert_default().ingress.get_or_insert_default();
+    ingress.type_.get_or_insert(ServiceType::LoadBalancer);
+    rollout(spec.deployment.as_mut());
+    spec
+}
+
+/// What is stored with a `ControlPlane`.
+pub fn controlplane(mut spec: ControlPlaneSpec) -> ControlPlaneSpec {
+    let all = WatchNamespaces { type_: WatchNamespacesType::All, list: None };
+    spec.options.watch_namespaces.get_or_insert(all);
+    spec
+}
+
+/// What is stored with a `GatewayConfiguration`: next to nothing, because a Gateway may have two of them, and a default
+/// in one would win over what somebody wrote into the other.
+pub fn gatewayconfiguration(mut spec: GatewayConfigurationSpec) -> GatewayConfigurationSpec {
+    rollout(spec.data_plane_options.as_mut().and_then(|options| options.deployment.as_mut()));
+    spec
+}
+
+/// Adds to a specification, in JSON, what `stored` fills in. What is there stays as it is written, whatever it is;
+/// what does not decode is left alone, for the schema to refuse.
+pub fn fill<S: Serialize + DeserializeOwned>(spec: &mut Value, stored: fn(S) -> S) {
+    let known = serde_json::from_value(spec.clone());
+    if let Some(filled) = known.ok().and_then(|known| serde_json::to_value(stored(known)).ok()) {
+        add(spec, filled);
+    }
+}
+
+fn add(given: &mut Value, filled: Value) {
+    match (given, filled) {
+        (Value::Object(given), Value::Object(filled)) => {
+            for (name, value) in filled {
+                add(given.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        // To Kubernetes a field that is null is absent.
+        (given @ Value::Null, filled) => *given = filled,
+        _ => {}
+    }
 }
 
 /// The two ports of an ingress Service whose author named none.
 pub fn ports() -> Vec<IngressPort> {
     vec![port("http", HTTP_PORT, PROXY_PORT), port("https", HTTPS_PORT, PROXY_SSL_PORT)]
-}
-
-fn ingress(ingress: &mut IngressService) {
-    ingress.type_.get_or_insert(ServiceType::LoadBalancer);
-    // An empty list is what a careless template renders; a Service without ports cannot exist.
-    if ingress.ports.as_ref().is_none_or(Vec::is_empty) {
-        ingress.ports = Some(ports());
-    }
 }
 
 fn port(name: &str, port: Port, target: Port) -> IngressPort {
@@ -72,6 +115,13 @@ fn port(name: &str, port: Port, target: Port) -> IngressPort {
         protocol: None,
         target_port: Some(IntOrString::Int(target.into())),
         node_port: None,
+    }
+}
+
+fn rollout(deployment: Option<&mut DeploymentOptions>) {
+    let rollout = deployment.and_then(|deployment| deployment.rollout.as_mut());
+    if let Some(strategy) = rollout.and_then(|rollout| rollout.strategy.as_mut()) {
+        strategy.blue_green.as_mut().map(blue_green).unwrap_or_default();
     }
 }
 

@@ -8,8 +8,11 @@ mod words;
 
 pub mod access;
 pub mod conditions;
+pub mod controlplane;
 pub mod dataplane;
 pub mod defaults;
+pub mod gatewayconfiguration;
+pub mod grant;
 pub mod k8s;
 pub mod lists;
 pub mod names;
@@ -19,7 +22,10 @@ pub mod quantity;
 mod schema;
 pub mod wanted;
 
+pub use controlplane::{ControlPlane, ControlPlaneSpec};
 pub use dataplane::{DataPlane, DataPlaneSpec};
+pub use gatewayconfiguration::{GatewayConfiguration, GatewayConfigurationSpec};
+pub use grant::{WatchNamespaceGrant, WatchNamespaceGrantSpec};
 pub use pod_template::PodTemplatePatch;
 pub use port::Port;
 pub use schema::definitions;

@@ -18,6 +18,15 @@ pub const PROXY_CONTAINER: &str = "proxy";
 /// Name of the port of the admin Service; Kong Ingress Controller looks for it.
 pub const ADMIN_PORT: &str = "admin";
 
+/// Service in front of the operator's webhooks.
+pub const WEBHOOK_SERVICE: &str = "silverback-webhook";
+
+/// Secret with the authority and the certificate of the webhooks, in the operator's namespace.
+pub const WEBHOOK_SECRET: &str = "silverback-webhook";
+
+/// Name of both webhook configurations.
+pub const WEBHOOK_CONFIGURATION: &str = "silverback";
+
 /// Label keys.
 pub mod labels {
     /// Name of the owner; the selector of Services, Deployments and autoscalers rests on it.
@@ -34,6 +43,8 @@ pub mod labels {
     pub const SERVICE_SECRET: &str = "gateway-operator.konghq.com/service-secret";
     /// The track, that is the Deployment, that a pod belongs to; fixed when the track is made.
     pub const TRACK: &str = "gateway-operator.konghq.com/track";
+    /// On a `DataPlane` that is never stored: the operator asks whether its webhooks are reached.
+    pub const SELF_TEST: &str = "gateway-operator.konghq.com/self-test";
 }
 
 /// Values of our labels.
@@ -68,6 +79,8 @@ pub mod annotations {
     /// On a Deployment: the number of replicas that its owner's specification gives; absent while an autoscaler,
     /// or nobody, decides.
     pub const REPLICAS: &str = "gateway-operator.konghq.com/replicas";
+    /// On the Secret of the webhooks: `leaf` or `authority` is replaced now, and the annotation goes.
+    pub const ROTATE: &str = "gateway-operator.konghq.com/rotate";
     /// Set by `kubectl rollout restart` on the pod template; never ours.
     pub const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 }
@@ -82,6 +95,8 @@ pub mod managers {
     pub const CERTIFICATES: &str = "silverback/certificates";
     /// The status of our own kinds.
     pub const STATUS: &str = "silverback/status";
+    /// The webhook configurations.
+    pub const WEBHOOKS: &str = "silverback/webhooks";
     /// The leader election lease.
     pub const LEASE: &str = "silverback/lease";
 }

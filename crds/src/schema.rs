@@ -9,11 +9,13 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use serde_json::json;
 
-use crate::dataplane::DataPlane;
+use crate::{ControlPlane, DataPlane, GatewayConfiguration, WatchNamespaceGrant};
 
 /// Every definition of the product, sorted by name.
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    vec![finished(DataPlane::crd())]
+    let all =
+        [ControlPlane::crd(), DataPlane::crd(), GatewayConfiguration::crd(), WatchNamespaceGrant::crd()];
+    all.map(finished).into()
 }
 
 fn finished(mut definition: CustomResourceDefinition) -> CustomResourceDefinition {
@@ -25,11 +27,11 @@ fn finished(mut definition: CustomResourceDefinition) -> CustomResourceDefinitio
     definition
 }
 
-/// `kind: DataPlane` with nothing but a name is a valid object.
+/// `kind: DataPlane` with nothing but a name is a valid object, and so is every kind that requires no field.
 fn spec_may_be_absent(root: &mut JSONSchemaProps) {
-    if let Some(spec) = root.properties.as_mut().and_then(|properties| properties.get_mut("spec")) {
-        spec.default = Some(JSON(json!({})));
-    }
+    let spec = root.properties.as_mut().and_then(|properties| properties.get_mut("spec"));
+    let Some(spec) = spec.filter(|spec| spec.required.iter().flatten().count() == 0) else { return };
+    spec.default = Some(JSON(json!({})));
     if let Some(required) = root.required.as_mut() {
         required.retain(|field| field != "spec");
     }

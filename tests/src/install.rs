@@ -1,4 +1,9 @@
-//! What an administrator applies before the operator runs: definitions, namespace, roles.
+//! What an administrator applies before the operator runs: definitions, namespace, roles; and the operator itself, as
+//! its image in pods.
+
+mod deployment;
+
+pub use deployment::{Deploy, NAME, SELECTOR, deploy, explained, pods, rolled, strict};
 
 use std::path::Path;
 use std::process::Stdio;
@@ -8,12 +13,12 @@ use tokio::process::Command;
 
 use crate::artifacts::root;
 
-/// Applies definitions and roles as `manifests/` holds them, with the `kubectl` that is given.
+/// Applies definitions, roles and webhooks as `manifests/` holds them, with the `kubectl` that is given.
 ///
 /// # Errors
 /// kubectl's own words.
 pub async fn apply(kubectl: impl Fn() -> Result<Command>) -> Result<()> {
-    for folder in ["crds/yaml", "manifests/rbac"] {
+    for folder in ["crds/yaml", "manifests/rbac", "manifests/webhook"] {
         file(kubectl()?, &root().join(folder)).await?;
     }
     let established = [
@@ -21,7 +26,10 @@ pub async fn apply(kubectl: impl Fn() -> Result<Command>) -> Result<()> {
         "--for=condition=Established",
         "--timeout=30s",
         "crd",
+        "controlplanes.gateway-operator.konghq.com",
         "dataplanes.gateway-operator.konghq.com",
+        "gatewayconfigurations.gateway-operator.konghq.com",
+        "watchnamespacegrants.gateway-operator.konghq.com",
     ];
     run(kubectl()?.args(established)).await.map(drop)
 }

@@ -5,10 +5,12 @@
 
 pub mod artifacts;
 pub mod audit;
+pub mod endpoints;
 pub mod faults;
 pub mod http;
 pub mod install;
 pub mod operator;
+pub mod reviews;
 pub mod traffic;
 pub mod wait;
 pub mod world;

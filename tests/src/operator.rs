@@ -16,7 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
-use crate::{http, install};
+use crate::{endpoints, http, install};
 
 /// Name of the operator's service account in `manifests/rbac`.
 const ACCOUNT: &str = "silverback";
@@ -39,6 +39,7 @@ pub struct Operator {
 struct Ports {
     health: u16,
     metrics: u16,
+    webhooks: u16,
 }
 
 /// How an operator is started, where a scenario wants it another way.
@@ -52,11 +53,26 @@ pub struct Setup {
     pub environment: Vec<(String, String)>,
     /// Which of several operators in one box it is, from 0: each listens on ports of its own.
     pub number: u16,
+    /// Whether the API server is told that it answers reviews. A process that ends stays an endpoint: who ends one tells
+    /// by [`endpoints::withdraw`], as the kubelet would.
+    pub webhooks: Webhooks,
+}
+
+/// Whether an operator serves webhooks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Webhooks {
+    /// The first one of a box does.
+    #[default]
+    First,
+    /// It does.
+    Served,
+    /// It does not.
+    Off,
 }
 
 impl Ports {
     const fn of(number: u16) -> Self {
-        Self { health: 8081 + 100 * number, metrics: 8080 + 100 * number }
+        Self { health: 8081 + 100 * number, metrics: 8080 + 100 * number, webhooks: 9443 + 100 * number }
     }
 }
 
@@ -114,6 +130,14 @@ impl Operator {
         command.args(["run", "--log-format=text"]).env("KUBECONFIG", &kubeconfig);
         command.arg(format!("--health-probe-bind-address=[::]:{}", ports.health));
         command.arg(format!("--metrics-bind-address=127.0.0.1:{}", ports.metrics));
+        let serves =
+            setup.webhooks == Webhooks::Served || (setup.webhooks == Webhooks::First && setup.number == 0);
+        if serves {
+            command.arg(format!("--webhook-bind-address=[::]:{}", ports.webhooks));
+            endpoints::publish(&cluster.client().await?, setup.number, ports.webhooks).await?;
+        } else {
+            command.arg("--no-webhooks");
+        }
         // Nobody has to notice that it stops, but where that is what a scenario is about.
         command.env("SILVERBACK_SHUTDOWN_DELAY", "0s");
         command.args(&setup.arguments).envs(setup.environment.iter().cloned());
@@ -132,6 +156,8 @@ impl Operator {
         command.args([
             "run",
             "--log-format=text",
+            // The API server of that cluster has no way to this machine.
+            "--no-webhooks",
             "--health-probe-bind-address=127.0.0.1:0",
             "--metrics-bind-address=127.0.0.1:0",
         ]);

@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
-use crate::{Operator, artifacts, wait};
+use crate::operator::{Setup, Webhooks};
+use crate::{Operator, artifacts, install, wait};
 
 /// Long enough for a pod to start on a machine that is busy with other tests.
 pub const SOON: Duration = Duration::from_mins(1);
@@ -51,12 +52,22 @@ pub type Named = (&'static str, fn(Scenario) -> futures::future::BoxFuture<'stat
 
 /// Runs the scenarios that the command line asks for.
 pub fn run(options: Options, scenarios: &[Named]) -> ExitCode {
+    run_as(options, &Setup::default(), scenarios)
+}
+
+/// Runs them with an operator that serves no webhooks: what they would refuse reaches the reconciler, and nothing is
+/// refused while no operator is there.
+pub fn run_without_webhooks(options: Options, scenarios: &[Named]) -> ExitCode {
+    run_as(options, &Setup { webhooks: Webhooks::Off, ..Setup::default() }, scenarios)
+}
+
+fn run_as(options: Options, setup: &Setup, scenarios: &[Named]) -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(AT_A_TIME);
     if arguments.list {
         return libtest_mimic::run(&arguments, trials(scenarios, None)).exit_code();
     }
-    match begin(options) {
+    match begin(options, setup) {
         Ok((runtime, world)) => {
             let conclusion = libtest_mimic::run(&arguments, trials(scenarios, Some((&runtime, &world))));
             if conclusion.has_failed() {
@@ -74,9 +85,9 @@ pub fn run(options: Options, scenarios: &[Named]) -> ExitCode {
     }
 }
 
-fn begin(options: Options) -> Result<(Arc<Runtime>, Arc<World>)> {
+fn begin(options: Options, setup: &Setup) -> Result<(Arc<Runtime>, Arc<World>)> {
     let runtime = Runtime::new()?;
-    let world = runtime.block_on(World::begin(options))?;
+    let world = runtime.block_on(World::begin(options, setup))?;
     Ok((Arc::new(runtime), Arc::new(world)))
 }
 
@@ -98,13 +109,14 @@ async fn log(world: &World) -> String {
 }
 
 impl World {
-    async fn begin(mut options: Options) -> Result<Self> {
+    async fn begin(mut options: Options, setup: &Setup) -> Result<Self> {
         for image in ["kong", "echo"] {
             options.archives.push(artifacts::image(image)?);
         }
         let cluster = Cluster::start_quietly(options).await?;
         let folder = tempfile::tempdir()?;
-        let operator = Operator::install(&cluster, &artifacts::operator()?, folder.path()).await?;
+        install::apply(|| cluster.kubectl()).await?;
+        let operator = Operator::start_as(setup, &cluster, &artifacts::operator()?, folder.path()).await?;
         let client = cluster.client().await?;
         Ok(Self { cluster, client, operator: Mutex::new(Some(operator)), folder })
     }

@@ -43,8 +43,8 @@ async fn a_killed_and_restarted_operator_writes_nothing(s: Scenario) -> Result<(
     ensure!(audit::writes(&news) == 0, "the restarted operator sent: {news:?}");
     let here = audit::within(&s.world.cluster, &s.namespace)?.split_off(here);
     ensure!(here.is_empty(), "the restarted operator asked for objects of the DataPlanes: {here:?}");
-    // Of its own: the Secret of the authority, the version of the API server, whether its definition is there.
-    // Everything else comes from watches.
-    ensure!(news.get("get").copied().unwrap_or(0) <= 3, "the restarted operator read: {news:?}");
+    // Of its own: the Secret of the authority, the version of the API server, whether each of its four definitions is
+    // there. Everything else comes from watches.
+    ensure!(news.get("get").copied().unwrap_or(0) <= 6, "the restarted operator read: {news:?}");
     Ok(())
 }

@@ -56,8 +56,8 @@ pub struct Services {
     validation = Rule::new("!has(self.ports) || self.ports.all(p, self.ports.exists_one(q, q.port == p.port && (has(q.protocol) && q.protocol == 'UDP') == (has(p.protocol) && p.protocol == 'UDP')))")
         .message("each port number may be used once in ports, or once for UDP and once for the rest")
         .field_path(".ports"),
-    validation = Rule::new("!has(self.ipFamilies) || !has(self.ipFamilyPolicy) || self.ipFamilyPolicy != 'SingleStack' || size(self.ipFamilies) == 1")
-        .message("SingleStack takes one entry of ipFamilies: remove the other, or set ipFamilyPolicy to PreferDualStack or RequireDualStack")
+    validation = Rule::new("!has(self.ipFamilies) || size(self.ipFamilies) == 1 || (has(self.ipFamilyPolicy) && self.ipFamilyPolicy != 'SingleStack')")
+        .message("SingleStack takes one entry of ipFamilies, and is what an absent ipFamilyPolicy means: remove the other, or set ipFamilyPolicy to PreferDualStack or RequireDualStack")
         .field_path(".ipFamilies"),
     validation = Rule::new("!has(self.ports) || self.ports.all(p, !has(p.name) || self.ports.exists_one(q, has(q.name) && q.name == p.name))")
         .message("each name may be used once in ports")

@@ -92,6 +92,7 @@ fn each_bad_specification_breaks_one_rule() {
             ingress(&json!({ "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6", "IPv4"] })),
             "SingleStack takes one entry",
         ),
+        (ingress(&json!({ "ipFamilies": ["IPv6", "IPv4"] })), "SingleStack takes one entry"),
         (ports(&json!([{ "name": "a", "port": 80 }, { "name": "a", "port": 81 }])), "each name"),
         (budget(&json!({})), "set exactly one of"),
         (budget(&json!({ "minAvailable": 1, "maxUnavailable": 1 })), "set exactly one of"),

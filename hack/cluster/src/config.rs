@@ -6,7 +6,7 @@ mod components;
 mod files;
 
 pub(crate) use components::{
-    Line, apiserver, containerd, controllers, etcd, kubelet, kwok, proxy, scheduler,
+    Line, apiserver, cert_manager, containerd, controllers, etcd, kubelet, kwok, proxy, scheduler,
 };
 pub(crate) use files::{
     CORES, SIMULATED, audit_policy, base64, capacity, cni, containerd_config, kubeconfig, kubelet_config,
@@ -34,6 +34,7 @@ pub(crate) struct Layout {
     pub(crate) coredns: Option<PathBuf>,
     pub(crate) metrics_server: Option<PathBuf>,
     pub(crate) kwok: Option<PathBuf>,
+    pub(crate) cert_manager: Option<PathBuf>,
     pub(crate) pause: PathBuf,
     /// The program `box` itself.
     pub(crate) launcher: PathBuf,
@@ -112,6 +113,7 @@ pub(crate) fn sample() -> Layout {
         coredns: None,
         metrics_server: None,
         kwok: None,
+        cert_manager: None,
         pause: "/target/pause".into(),
         launcher: "/target/box".into(),
         api_port: 40000,

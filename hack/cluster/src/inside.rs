@@ -5,6 +5,7 @@
 
 mod balancer;
 mod boot;
+mod certificates;
 mod cluster;
 mod dns;
 mod forward;

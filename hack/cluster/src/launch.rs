@@ -54,6 +54,7 @@ enum Task {
 }
 
 #[derive(Args, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Run {
     /// Name of the box; random when not given
     #[arg(long)]
@@ -76,6 +77,9 @@ struct Run {
     /// Run metrics-server in the cluster
     #[arg(long)]
     metrics: bool,
+    /// Run cert-manager beside the cluster
+    #[arg(long)]
+    cert_manager: bool,
     /// Number of nodes that kwok simulates, besides the real ones
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     simulated_nodes: u32,
@@ -133,6 +137,7 @@ impl From<Run> for Options {
             archives: run.archives,
             families: run.families,
             metrics: run.metrics,
+            cert_manager: run.cert_manager,
             simulated_nodes: run.simulated_nodes,
             only_simulated: run.only_simulated,
         }
@@ -153,6 +158,7 @@ mod tests {
             archives: vec!["/a".into(), "/b".into()],
             families: Families::Ipv6,
             metrics: true,
+            cert_manager: true,
             simulated_nodes: 3,
             only_simulated: true,
         };

@@ -12,6 +12,7 @@ use crate::address::Family;
 
 /// What a box is to be like.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is on or off by itself")]
 pub struct Options {
     /// Name of the box: one to twenty of `a-z`, `0-9` and `-`. Without one it gets five random letters.
     pub name: Option<String>,
@@ -27,6 +28,8 @@ pub struct Options {
     pub families: Families,
     /// Whether metrics-server serves the processor time and memory of nodes and pods.
     pub metrics: bool,
+    /// Whether cert-manager issues certificates and puts their authorities into what refers to them.
+    pub cert_manager: bool,
     /// Number of nodes that kwok simulates, besides the real ones: their pods are Ready at once and run nothing.
     /// Their label and taint is `silverback.dev/simulated=true`: only pods that tolerate it go there.
     pub simulated_nodes: u32,
@@ -44,6 +47,7 @@ impl Default for Options {
             archives: Vec::new(),
             families: Families::Ipv4,
             metrics: false,
+            cert_manager: false,
             simulated_nodes: 0,
             only_simulated: false,
         }
@@ -131,9 +135,12 @@ impl Options {
         if self.simulated_nodes > 0 {
             line.extend(["--simulated-nodes".into(), self.simulated_nodes.to_string().into()]);
         }
-        for (asked, flag) in
-            [(self.dns, "--dns"), (self.metrics, "--metrics"), (self.only_simulated, "--only-simulated")]
-        {
+        for (asked, flag) in [
+            (self.dns, "--dns"),
+            (self.metrics, "--metrics"),
+            (self.cert_manager, "--cert-manager"),
+            (self.only_simulated, "--only-simulated"),
+        ] {
             line.extend(asked.then(|| flag.into()));
         }
         for archive in &self.archives {
@@ -173,6 +180,7 @@ mod tests {
             archives: vec!["/a.tar".into(), "/b.tar".into()],
             families: Families::Dual,
             metrics: true,
+            cert_manager: true,
             simulated_nodes: 3,
             only_simulated: true,
         };
@@ -180,7 +188,7 @@ mod tests {
         assert_eq!(
             line.to_str().unwrap(),
             "run --nodes 2 --name x --images real --families dual --simulated-nodes 3 --dns --metrics \
-             --only-simulated --archive /a.tar --archive /b.tar"
+             --cert-manager --only-simulated --archive /a.tar --archive /b.tar"
         );
     }
 }

@@ -32,6 +32,9 @@ pub enum Component {
     MetricsServer,
     /// `kwok`, which simulates nodes. First build: about a minute, likewise.
     Kwok,
+    /// `cert-manager`, its controllers and its injector in one, and the definitions of its kinds in `crds`. First
+    /// build: about 2 minutes.
+    CertManager,
 }
 
 /// How one component is built: the files of its module, and the arguments of `go`.
@@ -43,6 +46,8 @@ struct Recipe {
     package: Option<&'static str>,
     arguments: &'static [&'static str],
     cgo: bool,
+    /// A folder of another module whose files are taken along, under the folder's last name.
+    along: Option<(&'static str, &'static str)>,
     /// The programs that a whole build has.
     programs: &'static [&'static str],
 }
@@ -63,6 +68,7 @@ const KUBERNETES: Recipe = Recipe {
          -X k8s.io/component-base/version.gitMinor=36 -X k8s.io/component-base/version.gitTreeState=clean",
     ],
     cgo: false,
+    along: None,
     programs: &["kubernetes"],
 };
 
@@ -73,6 +79,7 @@ const NODE: Recipe = Recipe {
     // Without the tag, runc refuses pods with a seccomp profile.
     arguments: &["-trimpath", "-ldflags", "-s -w", "-tags", "seccomp"],
     cgo: true,
+    along: None,
     programs: &["containerd", "containerd-shim-runc-v2", "ctr", "runc", "bridge", "loopback", "host-local"],
 };
 
@@ -86,6 +93,7 @@ const COREDNS: Recipe = Recipe {
     package: Some("./coredns"),
     arguments: &["-trimpath", "-ldflags", "-s -w"],
     cgo: false,
+    along: None,
     programs: &["coredns"],
 };
 
@@ -98,6 +106,7 @@ const METRICS_SERVER: Recipe = Recipe {
     package: None,
     arguments: &["-trimpath", "-ldflags", "-s -w"],
     cgo: false,
+    along: None,
     programs: &["metrics-server"],
 };
 
@@ -111,7 +120,22 @@ const KWOK: Recipe = Recipe {
     package: Some("./kwok"),
     arguments: &["-trimpath", "-ldflags", "-s -w"],
     cgo: false,
+    along: None,
     programs: &["kwok"],
+};
+
+const CERT_MANAGER: Recipe = Recipe {
+    name: "cert-manager",
+    files: &[
+        ("go.mod", include_str!("../go/cert-manager/go.mod")),
+        ("go.sum", include_str!("../go/cert-manager/go.sum")),
+        ("cert-manager/main.go", include_str!("../go/cert-manager/cert-manager/main.go")),
+    ],
+    package: Some("./cert-manager"),
+    arguments: &["-trimpath", "-ldflags", "-s -w"],
+    cgo: false,
+    along: Some(("github.com/cert-manager/cert-manager", "deploy/crds")),
+    programs: &["cert-manager", "crds/cert-manager.io_certificates.yaml"],
 };
 
 impl Component {
@@ -122,6 +146,7 @@ impl Component {
             Self::CoreDns => &COREDNS,
             Self::MetricsServer => &METRICS_SERVER,
             Self::Kwok => &KWOK,
+            Self::CertManager => &CERT_MANAGER,
         }
     }
 }
@@ -221,11 +246,13 @@ mod tests {
         files: &[
             ("go.mod", "module tiny\n\ngo 1.26.0\n"),
             ("cmd/tiny/main.go", "package main\n\nfunc main() { println(\"tiny\") }\n"),
+            ("more/data/x.yaml", "x"),
         ],
         package: Some("./cmd/tiny"),
         arguments: &["-trimpath"],
         cgo: false,
-        programs: &["tiny"],
+        along: Some(("tiny", "more/data")),
+        programs: &["tiny", "data/x.yaml"],
     };
 
     #[test]

@@ -4,6 +4,7 @@
 //! are counted by the API server's audit log; memory, processor time, threads and sockets are the kernel's own
 //! figures of the process. A goal that is missed is said, and fails nothing.
 
+mod admission;
 mod alone;
 mod applied;
 mod drift;
@@ -42,9 +43,11 @@ enum Task {
     Provision(provision::Arguments),
     /// What Secrets and `ConfigMaps` of others add to the operator's memory
     Memory(memory::Arguments),
+    /// What a review of the admission webhooks costs, and how long it takes
+    Admission(admission::Arguments),
 }
 
-/// What both tasks take.
+/// What every task takes.
 #[derive(Args)]
 struct Output {
     /// How to print the figures.
@@ -84,6 +87,7 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
     match &arguments.task {
         Task::Provision(provision) => print(&provision::run(provision).await?, &provision.output)?,
         Task::Memory(memory) => print(&memory::run(memory).await?, &memory.output)?,
+        Task::Admission(admission) => print(&admission::run(admission).await?, &admission.output)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -89,12 +89,15 @@ pub const IMAGES: &[Recipe] = &[
         stop_signal: None,
         aliases: &[],
         entrypoint: &["/usr/local/bin/silverback", "run"],
-        ports: &[8443, 8081],
+        ports: &[9443, 8443, 8081],
     },
 ];
 
 /// Images that every box of the suites and of `up` has.
 pub const IN_EVERY_BOX: &[&str] = &["kong", "echo"];
+
+/// Images that the suites have in some boxes.
+pub const IN_SOME_BOXES: &[&str] = &["silverback"];
 
 /// Builds packages with cargo, whose own progress is shown.
 pub fn build(packages: &[&str], profile: Profile) -> Result<()> {

@@ -12,8 +12,8 @@ use crate::{show, tree};
 
 /// Run all tests: of the crates, of the stand-ins, and the suites on real clusters in boxes. Needs root.
 ///
-/// The first run builds Kubernetes, the node runtime, CoreDNS, metrics-server and kwok from their Go modules (about 15
-/// minutes on two cores) and this workspace (about 6); later ones take about 16 minutes. Words after `--` go to `cargo test`, as
+/// The first run builds Kubernetes, the node runtime, CoreDNS, metrics-server, kwok and cert-manager from their Go
+/// modules (about 17 minutes on two cores) and this workspace (about 6); later ones take about 16 minutes. Words after `--` go to `cargo test`, as
 /// in `cargo xtask test -- --package tests --test dataplane`.
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -33,10 +33,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Component::CoreDns,
         Component::MetricsServer,
         Component::Kwok,
+        Component::CertManager,
     ] {
         toolchain::ensure(component, &mut |step| show::step(&step))?;
     }
-    products::archives(products::IN_EVERY_BOX, Profile::Dev)?;
+    for images in [products::IN_EVERY_BOX, products::IN_SOME_BOXES] {
+        products::archives(images, Profile::Dev)?;
+    }
     let made = began.elapsed();
     let began = Instant::now();
     let (totals, good) = cargo_test(&arguments.rest)?;

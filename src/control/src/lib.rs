@@ -6,8 +6,10 @@ pub mod authority;
 mod certificate;
 pub mod dataplane;
 pub mod hubs;
+pub mod others;
 pub mod references;
 mod trim;
+pub mod webhook;
 
 use std::sync::Arc;
 
@@ -22,6 +24,7 @@ use runtime::lease::Claim;
 use runtime::metrics::Metrics;
 
 pub use hubs::Hubs;
+pub use others::Others;
 pub use references::{Moved, References};
 
 /// What reconcilers share.

@@ -1,9 +1,15 @@
 //! The command line. Every flag can also be given as `SILVERBACK_<FLAG>` in the environment.
 
+mod webhooks;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::offline;
+
+pub use webhooks::{CertificateSource, Webhooks};
 
 /// Silverback provisions and keeps Kong Gateway on Kubernetes.
 #[derive(Debug, Parser)]
@@ -18,7 +24,13 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the operator until it is told to stop.
-    Run(Run),
+    Run(Box<Run>),
+    /// Say what a cluster would refuse in manifests, and what may surprise in them.
+    Validate(offline::Validate),
+    /// Print manifests as a cluster would store them.
+    Default(offline::Default),
+    /// Print the objects that the operator makes of manifests, or what they would change in a cluster.
+    Render(offline::Render),
 }
 
 /// Options of `silverback run`. Of one that is given twice the last one counts, so that a manifest can be overlaid.
@@ -73,6 +85,10 @@ pub struct Run {
         value_name = "ADDRESS"
     )]
     pub metrics_bind_address: SocketAddr,
+
+    /// The webhooks.
+    #[command(flatten)]
+    pub webhooks: Webhooks,
 
     /// How long to go on serving after SIGTERM, not ready, until everybody has noticed: as in `10s` or `500ms`.
     #[arg(
@@ -155,7 +171,10 @@ mod tests {
     fn namespaces_are_listed_with_commas() {
         let watched = |list: &str| {
             let flag = format!("--watch-namespaces={list}");
-            let Command::Run(run) = Arguments::try_parse_from(["silverback", "run", &flag]).ok()?.command;
+            let Command::Run(run) = Arguments::try_parse_from(["silverback", "run", &flag]).ok()?.command
+            else {
+                return None;
+            };
             Some(run.watch_namespaces)
         };
         assert_eq!(watched("team-a, team-b").unwrap(), ["team-a", "team-b"]);
@@ -197,7 +216,7 @@ mod tests {
     #[test]
     fn of_a_flag_that_is_given_twice_the_last_one_counts() {
         let line = ["silverback", "run", "--shutdown-delay=1s", "--shutdown-delay=2s"];
-        let Command::Run(run) = Arguments::try_parse_from(line).unwrap().command;
+        let Command::Run(run) = Arguments::try_parse_from(line).unwrap().command else { panic!("{line:?}") };
         assert_eq!(run.shutdown_delay, Duration::from_secs(2));
     }
 }

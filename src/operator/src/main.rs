@@ -1,11 +1,14 @@
 //! The binary `silverback`.
 
+mod admission;
 mod allocator;
 mod args;
 mod logs;
+mod offline;
 mod run;
 mod scrape;
 mod traces;
+mod world;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -19,8 +22,11 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Run(run) => {
             allocator::settle();
-            run::blocking(run)
+            run::blocking(*run)
         }
+        Command::Validate(options) => return offline::validate(&options),
+        Command::Default(options) => return offline::default(&options),
+        Command::Render(options) => return offline::render(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

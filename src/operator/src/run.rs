@@ -1,30 +1,37 @@
 //! `silverback run`: everything is brought up in order and taken down in order.
 //!
-//! TLS provider → logs and traces → client → probes → authority → metrics → watch stores → ready → lease → reconcilers; on
-//! SIGTERM not ready → everything goes on for a while → listeners drain, reconcilers finish → lease released → end.
-//! Losing the lease ends the process.
+//! TLS provider → logs and traces → client → probes → authority → metrics, certificates → watch stores → webhooks →
+//! ready → lease → reconcilers; on SIGTERM not ready → everything goes on for a while → listeners drain, reconcilers
+//! finish → lease released → end.
+//! Losing the lease ends the process too, in the same order, and as a failure.
 
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use certs::Authority;
 use control::dataplane::{DataPlanes, triggers};
-use control::{Context, Hubs, authority, kit};
+use control::webhook::{self, Certificates};
+use control::{Context, Hubs, Others, authority, kit};
 use kube::Client;
 use kube::api::Api;
 use plan::dataplane::Settings;
+use runtime::drive::Kit;
 use runtime::health::{self, Checks, Step};
 use runtime::hub::Place;
 use runtime::lease::{Candidate, Claim};
+use runtime::listen::Told;
 use runtime::metrics::Metrics;
 use runtime::{client, drive, listen, shutdown};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use webhooks::world::World;
 
+use crate::admission::{self, Admission};
 use crate::args::Run;
 use crate::logs;
 use crate::scrape::Scrape;
 use crate::traces::Traces;
+use crate::world::Stores;
 
 /// Name of the lease.
 const LEASE: &str = "silverback-leader";
@@ -71,12 +78,23 @@ struct Process {
     stop: CancellationToken,
     /// Cancelled when everybody has had the time to notice that it stops.
     drain: CancellationToken,
+    /// Why it stops, where nobody asked for it.
+    lost: OnceLock<Failed>,
+}
+
+/// What is there when reconciles can begin.
+struct Known {
+    authority: Arc<Authority>,
+    stores: Arc<Stores>,
+    certificates: Option<Certificates>,
 }
 
 /// What `/readyz` asks.
 struct Readiness {
     checks: Checks,
     authority: Step,
+    /// What is looked up at admission.
+    lookups: Step,
     going: Step,
 }
 
@@ -85,9 +103,11 @@ impl Readiness {
         let checks = Checks::default();
         let authority = checks.step("authority", "its Secret is not read yet");
         checks.step(STORES, "not begun");
+        let lookups =
+            checks.step("admission-stores", "not all of what is looked up at admission is known yet");
         let going = checks.step("shutdown", "");
         going.done();
-        Self { checks, authority, going }
+        Self { checks, authority, lookups, going }
     }
 }
 
@@ -102,6 +122,7 @@ async fn operate(run: Run) -> Result<(), Failed> {
         ready: Readiness::new(),
         stop: shutdown::on_signal()?,
         drain: CancellationToken::new(),
+        lost: OnceLock::new(),
     };
     tokio::select! {
         ended = process.work() => ended,
@@ -122,13 +143,72 @@ impl Process {
             authority = self.authority() => Arc::new(authority?),
             () = self.stop.cancelled() => return Ok(()),
         };
+        let mut watches = JoinSet::new();
+        let stores = self.stores(&mut watches);
+        let (admission, certificates) = self.admission(&stores, &mut watches).unzip();
+        let known = Known { authority: Arc::clone(&authority), stores, certificates };
         tokio::try_join!(
             self.linger(),
             self.scrape(&authority).serve(self.drain.clone()),
-            self.reconcile(Arc::clone(&authority)),
+            self.answer(admission),
+            self.reconcile(known, watches),
         )?;
+        if let Some(lost) = self.lost.get() {
+            return Err(lost.to_string().into());
+        }
         tracing::info!("silverback has stopped");
         Ok(())
+    }
+
+    /// What is read, from here on.
+    fn stores(&self, watches: &mut JoinSet<()>) -> Arc<Stores> {
+        let places = Place::all(&self.run.watch_namespaces);
+        let hubs = Hubs::start(&self.client, &self.metrics, &places, watches);
+        let serves = !self.run.webhooks.no_webhooks;
+        let others = if serves {
+            Others::start(&self.client, &self.metrics, &places, watches)
+        } else {
+            Others::default()
+        };
+        let coverage = hubs.coverage.clone();
+        self.ready.checks.add(STORES, move || coverage.whole());
+        Arc::new(Stores { hubs, others, places })
+    }
+
+    /// The webhooks, where they are wanted.
+    fn admission(
+        &self,
+        stores: &Arc<Stores>,
+        watches: &mut JoinSet<()>,
+    ) -> Option<(Admission, Certificates)> {
+        let flags = &self.run.webhooks;
+        if flags.no_webhooks {
+            return None;
+        }
+        let first = kit(&self.client, &self.metrics, Claim::forever(), &self.live);
+        let certificates = Certificates::start(admission::setup(&self.run), &self.client, &first, watches);
+        certificates.check(flags.webhook_bind_address, &self.ready.checks, watches);
+        let admission = Admission {
+            address: flags.webhook_bind_address,
+            settings: self.settings(),
+            controller: flags.controller_name.clone(),
+            world: Arc::clone(stores) as Arc<dyn World>,
+            resolver: certificates.resolver(),
+            metrics: self.metrics.clone(),
+        };
+        Some((admission, certificates))
+    }
+
+    async fn answer(&self, admission: Option<Admission>) -> Result<(), Failed> {
+        let told = Told { leave: self.stop.clone(), drain: self.drain.clone() };
+        match admission {
+            Some(admission) => admission.serve(told).await,
+            None => Ok(()),
+        }
+    }
+
+    fn settings(&self) -> Arc<Settings> {
+        Arc::new(Settings { image: self.run.data_plane_image.clone() })
     }
 
     /// The authority is made by whoever comes first.
@@ -165,8 +245,8 @@ impl Process {
         Ok(())
     }
 
-    async fn reconcile(&self, authority: Arc<Authority>) -> Result<(), Failed> {
-        let mut watches = JoinSet::new();
+    async fn reconcile(&self, known: Known, mut watches: JoinSet<()>) -> Result<(), Failed> {
+        let certificates = known.certificates.clone();
         let leases = Api::namespaced(self.client.clone(), &self.run.namespace);
         let mut candidate = Candidate::new(leases, LEASE, holder(), self.live.clone());
         let alone = self.run.no_leader_election;
@@ -174,11 +254,13 @@ impl Process {
         let leads = claim.clone();
         self.metrics.leader(move || leads.is_current());
         let start = async {
-            let cx = self.prepare(&mut watches, authority, claim).await?;
-            if !alone {
-                candidate.acquire().await;
+            let cx = self.prepare(&mut watches, known, claim).await?;
+            tokio::select! {
+                () = candidate.acquire(), if !alone => Ok::<_, Failed>(cx),
+                // Who waits serves reviews from these.
+                ended = watches.join_next(), if !alone => Err(format!("a watch ended: {ended:?}").into()),
+                else => Ok(cx),
             }
-            Ok::<_, Failed>(cx)
         };
         let cx = tokio::select! {
             prepared = start => prepared?,
@@ -190,8 +272,15 @@ impl Process {
         };
         let events = cx.kit.events.clone();
         tokio::select! {
+            () = self.register(certificates, cx.kit.clone()) => {}
             () = self.drive(cx) => {}
-            lost = candidate.hold(), if !alone => return Err(lost.into()),
+            // It writes nothing from here on; those who ask its webhooks have to notice first, as at any other end.
+            lost = candidate.hold(), if !alone => {
+                self.stop.cancel();
+                self.drain.cancelled().await;
+                let _ = self.lost.set(lost.into());
+                return Ok(());
+            }
             // A watch never ends by itself: a panic in one must not leave a process that sees nothing.
             ended = watches.join_next() => return Err(format!("a watch ended: {ended:?}").into()),
         }
@@ -204,21 +293,33 @@ impl Process {
     async fn prepare(
         &self,
         watches: &mut JoinSet<()>,
-        authority: Arc<Authority>,
+        known: Known,
         claim: Claim,
     ) -> Result<Context, Failed> {
-        let places = Place::all(&self.run.watch_namespaces);
-        let hubs = Hubs::start(&self.client, &self.metrics, &places, watches);
-        let coverage = hubs.coverage.clone();
-        self.ready.checks.add(STORES, move || coverage.whole());
+        let Known { authority, stores, .. } = known;
+        let warm = async {
+            stores.hubs.synced().await;
+            stores.others.synced().await;
+            self.ready.lookups.done();
+        };
         tokio::select! {
-            () = hubs.synced() => {}
+            () = warm => {}
             ended = watches.join_next() => return Err(format!("a watch ended: {ended:?}").into()),
         }
         tracing::info!("watch stores are warm");
-        let settings = Arc::new(Settings { image: self.run.data_plane_image.clone() });
         let kit = kit(&self.client, &self.metrics, claim, &self.live);
-        Ok(Context { settings, authority, hubs, kit })
+        Ok(Context { settings: self.settings(), authority, hubs: stores.hubs.clone(), kit })
+    }
+
+    /// Keeps the certificate and the registration of the webhooks as they should be; never ends.
+    async fn register(&self, certificates: Option<Certificates>, kit: Kit) {
+        match certificates {
+            Some(certificates) => {
+                let registration = admission::registration(&self.run);
+                Box::pin(webhook::lead(&certificates, &self.client, &kit, registration)).await;
+            }
+            None => std::future::pending().await,
+        }
     }
 
     async fn drive(&self, cx: Context) {

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use certs::{Authority, Pair, Request, Resolver, Verdict};
 use kube::Client;
 use runtime::guard::Guard;
+use runtime::listen::Told;
 use runtime::metrics::Metrics;
 use runtime::{clock, health, listen};
 use tokio_util::sync::CancellationToken;
@@ -53,8 +54,9 @@ impl Scrape {
         let pair = self.authority.issue(&request, now())?;
         let resolver = Arc::new(Resolver::new(&pair)?);
         let tls = Arc::new(Arc::clone(&resolver).server()?);
+        let told = Told { leave: drain.clone(), drain };
         tokio::select! {
-            ended = listen::secured(listener, tls, routes, drain) => Ok(ended?),
+            ended = listen::secured(listener, tls, routes, told) => Ok(ended?),
             () = renew(&self.authority, &request, pair, &resolver) => Ok(()),
         }
     }

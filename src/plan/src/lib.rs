@@ -3,8 +3,12 @@
 //! Nothing here reads, writes, waits or knows the time; a caller passes in all of it. What is refused is
 //! refused with the path of the field, its value and the remedy.
 
+pub mod controlplane;
 pub mod dataplane;
+pub mod image;
 pub mod invalid;
 mod merge;
+mod path;
+pub mod pod;
 
-pub use invalid::{Invalid, Problem};
+pub use invalid::{Cause, Invalid, Problem};

@@ -4,6 +4,8 @@
 //! carried out. Lists merge by the keys of the core API (`k8s.io/api/core/v1`, `patchMergeKey`); other lists
 //! are replaced. `null` removes a field, `$patch: delete` a list item, `$patch: replace` what stands there.
 
+use std::collections::{BTreeSet, HashMap};
+
 use crds::lists;
 use serde_json::{Map, Value};
 
@@ -74,11 +76,16 @@ fn merge_list(list: &mut Vec<Value>, items: &[Value], at: &str, problems: &mut V
         return;
     }
     let before = list.clone();
+    let mut places = Places::of(list, keys);
+    let mut merged: Vec<_> = list.drain(..).map(Some).collect();
     for (index, item) in items.iter().enumerate() {
         let here = format!("{at}[{index}]");
-        let spot = spot(list, item, keys);
-        match (spot, directive(item)) {
-            (Some(spot), Some("delete")) => drop(list.remove(spot)),
+        match (places.spot(item), directive(item)) {
+            (Some(spot), Some("delete")) => {
+                if let Some(gone) = merged.get_mut(spot).and_then(Option::take) {
+                    places.forget(&gone, spot);
+                }
+            }
             (None, Some("delete")) if named(item, keys).is_empty() => {
                 problems.push(Problem::at(
                     here,
@@ -87,7 +94,8 @@ fn merge_list(list: &mut Vec<Value>, items: &[Value], at: &str, problems: &mut V
             }
             (None, Some("delete")) => {}
             (Some(spot), _) => {
-                if let Some(found) = list.get_mut(spot) {
+                if let Some(found) = merged.get_mut(spot).and_then(Option::as_mut) {
+                    places.forget(found, spot);
                     // A volume has one source; another one replaces it and does not join it. A name alone, which
                     // Kong Gateway Operator wanted repeated, says nothing new.
                     match (field, item.as_object().is_some_and(|item| item.len() > 1)) {
@@ -95,12 +103,18 @@ fn merge_list(list: &mut Vec<Value>, items: &[Value], at: &str, problems: &mut V
                         ("volumes", false) => {}
                         _ => merge(found, item, &here, problems),
                     }
+                    places.note(found, spot);
                 }
             }
-            (None, _) => list.push(bare(item)),
+            (None, _) => {
+                let item = bare(item);
+                places.note(&item, merged.len());
+                merged.push(Some(item));
+            }
         }
     }
-    order(list, items, &before, keys);
+    *list = merged.into_iter().flatten().collect();
+    order(list, &Places::of(items, keys), &Places::of(&before, keys));
 }
 
 /// The keys that an item gives; a port without a protocol gives one all the same.
@@ -108,30 +122,75 @@ fn named<'a>(item: &Value, keys: &[&'a str]) -> Vec<&'a str> {
     keys.iter().filter(|key| item.get(**key).is_some() || **key == "protocol").copied().collect()
 }
 
-/// Where the item that `item` speaks of stands. Of two keys one is enough where no item has both: what a patch
-/// calls by `topologyKey` alone is ours, and where it says another `whenUnsatisfiable` it changes ours.
-fn spot(list: &[Value], item: &Value, keys: &[&str]) -> Option<usize> {
-    let named = named(item, keys);
-    let by = |keys: &[&str]| {
-        list.iter().position(|found| keys.iter().all(|key| lists::key(found, key) == lists::key(item, key)))
-    };
-    let first = keys.first().filter(|first| **first == "topologyKey" && item.get(**first).is_some());
-    if named.is_empty() {
-        return None;
+/// Where the items of a list stand, by their keys. Whoever writes a template chooses how long its lists are: looking
+/// each item up must not take longer the more there are.
+struct Places<'k> {
+    keys: &'k [&'k str],
+    /// By the keys that are given, and their values.
+    known: HashMap<(Vec<&'k str>, String), BTreeSet<usize>>,
+}
+
+impl<'k> Places<'k> {
+    fn of(list: &[Value], keys: &'k [&'k str]) -> Self {
+        let mut places = Self { keys, known: HashMap::new() };
+        for (spot, item) in list.iter().enumerate() {
+            places.note(item, spot);
+        }
+        places
     }
-    by(&named).or_else(|| by(&[*first?]))
+
+    /// Each way in which an item can be spoken of: by one of its keys, or by all.
+    fn ways(&self) -> impl Iterator<Item = Vec<&'k str>> + use<'k> {
+        let all = (self.keys.len() > 1).then(|| self.keys.to_vec());
+        self.keys.iter().map(|key| vec![*key]).chain(all)
+    }
+
+    fn note(&mut self, item: &Value, spot: usize) {
+        for way in self.ways() {
+            let value = values(item, &way);
+            self.known.entry((way, value)).or_default().insert(spot);
+        }
+    }
+
+    fn forget(&mut self, item: &Value, spot: usize) {
+        for way in self.ways() {
+            let value = values(item, &way);
+            if let Some(spots) = self.known.get_mut(&(way, value)) {
+                spots.remove(&spot);
+            }
+        }
+    }
+
+    /// Where the item that `item` speaks of stands. Of two keys one is enough where no item has both: what a patch
+    /// calls by `topologyKey` alone is ours, and where it says another `whenUnsatisfiable` it changes ours.
+    fn spot(&self, item: &Value) -> Option<usize> {
+        let by = |way: Vec<&'k str>| {
+            let value = values(item, &way);
+            self.known.get(&(way, value))?.first().copied()
+        };
+        let named = named(item, self.keys);
+        if named.is_empty() {
+            return None;
+        }
+        let first = self.keys.first().filter(|first| **first == "topologyKey" && item.get(**first).is_some());
+        by(named).or_else(|| by(vec![*first?]))
+    }
+}
+
+fn values(item: &Value, keys: &[&str]) -> String {
+    let values: Vec<_> = keys.iter().map(|key| lists::key(item, key).to_string()).collect();
+    values.join("\n")
 }
 
 /// Items of the patch in its order, among the others in theirs, as Kubernetes orders them (`normalizeElementOrder`
 /// in `k8s.io/apimachinery`): a variable may refer to those before it.
-fn order(list: &mut Vec<Value>, items: &[Value], before: &[Value], keys: &[&str]) {
-    let place = |of: &[Value], item: &Value| spot(of, item, keys);
+fn order(list: &mut Vec<Value>, items: &Places<'_>, before: &Places<'_>) {
     let (mut patched, others): (Vec<Value>, Vec<Value>) =
-        list.drain(..).partition(|item| place(items, item).is_some());
-    patched.sort_by_key(|item| place(items, item));
+        list.drain(..).partition(|item| items.spot(item).is_some());
+    patched.sort_by_cached_key(|item| items.spot(item));
     let (mut patched, mut others) = (patched.into_iter().peekable(), others.into_iter().peekable());
     while let (Some(patch), Some(other)) = (patched.peek(), others.peek()) {
-        let earlier = matches!((place(before, other), place(before, patch)), (Some(a), Some(b)) if a < b);
+        let earlier = matches!((before.spot(other), before.spot(patch)), (Some(a), Some(b)) if a < b);
         list.extend(if earlier { others.next() } else { patched.next() });
     }
     list.extend(patched.chain(others));
@@ -153,6 +212,18 @@ pub fn bare(patch: &Value) -> Value {
                 items.iter().filter(|item| directive(item) != Some("delete")).map(bare).collect();
             Value::Array(kept)
         }
+        scalar => scalar.clone(),
+    }
+}
+
+/// The patch without its directives and nulls, every item of a list in its place, to be counted as its author does.
+pub fn counted(patch: &Value) -> Value {
+    match patch {
+        Value::Object(members) => {
+            let kept = members.iter().filter(|(name, value)| *name != DIRECTIVE && !value.is_null());
+            Value::Object(kept.map(|(name, value)| (name.clone(), counted(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(counted).collect()),
         scalar => scalar.clone(),
     }
 }

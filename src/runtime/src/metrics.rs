@@ -3,7 +3,9 @@
 //! Cloning shares the counters. What each metric means is its help text; the page docs/reference/metrics.md
 //! repeats them.
 
+mod certificates;
 mod live;
+mod reviews;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,7 +21,9 @@ use prometheus_client::registry::Registry;
 use crate::client::Call;
 use crate::process::Usage;
 use crate::queue::Standing;
+pub use certificates::Certificates;
 use live::Live;
+pub use reviews::Reviews;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Kind {
@@ -76,6 +80,8 @@ pub struct Metrics {
     answers: Family<Answer, Counter>,
     answer_times: Family<Request, Histogram>,
     holds: Counter,
+    certificates: Certificates,
+    reviews: Reviews,
     live: Live,
 }
 
@@ -92,6 +98,8 @@ impl Metrics {
             answers: Family::default(),
             answer_times: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
             holds: Counter::default(),
+            certificates: Certificates::default(),
+            reviews: Reviews::default(),
             live: Live::default(),
         };
         metrics.register(version);
@@ -122,6 +130,8 @@ impl Metrics {
         own.register("api_request_duration_seconds", times, self.answer_times.clone());
         let holds = "Answers of the API server that asked to wait before the next request";
         own.register("api_holds", holds, self.holds.clone());
+        self.certificates.register(own);
+        self.reviews.register(own);
     }
 
     /// Counts a reconcile of `kind` that ended with `result`.
@@ -157,6 +167,16 @@ impl Metrics {
     /// Counts an answer that asked to wait.
     pub fn held(&self) {
         self.holds.inc();
+    }
+
+    /// What is counted of certificates.
+    pub fn certificates(&self) -> &Certificates {
+        &self.certificates
+    }
+
+    /// What is counted of admission reviews.
+    pub fn reviews(&self) -> &Reviews {
+        &self.reviews
     }
 
     /// Shows the queue of a kind; `ask` is called at each scrape and must not block.
@@ -207,6 +227,10 @@ mod tests {
         });
         metrics.store("Pod", || 7);
         metrics.leader(|| true);
+        metrics.certificates().ends("webhook", std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(7));
+        metrics.certificates().rotated("webhook", "leaf");
+        metrics.certificates().synced("mutating", true);
+        metrics.reviews().answered(("DataPlane", "validate"), "allowed", Duration::from_millis(1));
         metrics
     }
 
@@ -240,6 +264,10 @@ mod tests {
             r#"silverback_store_objects{kind="Pod"} 7.0"#,
             "silverback_leader 1",
             "silverback_api_holds_total 1",
+            r#"silverback_certificate_expiry_timestamp_seconds{use="webhook"} 7.0"#,
+            r#"silverback_certificate_rotations_total{use="webhook",result="leaf"} 1"#,
+            r#"silverback_admission_reviews_total{kind="DataPlane",act="validate",result="allowed"} 1"#,
+            r#"silverback_ca_bundle_syncs_total{configuration="mutating",result="ok"} 1"#,
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
         }

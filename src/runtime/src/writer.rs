@@ -5,6 +5,7 @@
 //! to somebody else, whatever its labels say.
 
 mod error;
+mod whole;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -11,7 +11,14 @@ use serde_json::Value;
 use crate::audit::WRITES;
 
 /// Kinds without a namespace that the operator reads.
-const CLUSTER_SCOPED: &[&str] = &["customresourcedefinitions", "namespaces", "nodes"];
+const CLUSTER_SCOPED: &[&str] = &[
+    "customresourcedefinitions",
+    "gatewayclasses",
+    "mutatingwebhookconfigurations",
+    "namespaces",
+    "nodes",
+    "validatingwebhookconfigurations",
+];
 
 /// One request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

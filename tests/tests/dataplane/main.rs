@@ -73,7 +73,7 @@ fn main() -> ExitCode {
         trouble::a_user_that_a_pod_may_not_have_is_told,
         trouble::a_refused_service_does_not_hold_up_the_pods,
     ];
-    world::run(Options { dns: true, ..Options::default() }, scenarios)
+    world::run_without_webhooks(Options { dns: true, ..Options::default() }, scenarios)
 }
 
 fn quick() -> Value {

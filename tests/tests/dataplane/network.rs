@@ -152,7 +152,7 @@ pub async fn a_conflict_with_what_is_needed_is_named(s: Scenario) -> Result<()> 
     patch(&s, "deaf", change).await?;
     let told = s.reason("deaf", types::READY, reasons::VALIDATION_FAILED).await?;
     ensure!(
-        told.message.contains("env[KONG_ADMIN_LISTEN]") && told.message.contains("0.0.0.0:8444 ssl"),
+        told.message.contains("containers[0].env[0].value") && told.message.contains("0.0.0.0:8444 ssl"),
         "{}",
         told.message
     );

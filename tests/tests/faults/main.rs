@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         // The last, because it waits for all others.
         removal::removing_the_operator_first_leaves_nothing_stuck,
     ];
-    world::run(Options::default(), scenarios)
+    world::run_without_webhooks(Options::default(), scenarios)
 }
 
 /// A specification that asks for every kind of child but an autoscaler.

@@ -12,13 +12,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use cluster::Options;
 use serde_json::{Value, json};
-use tests::operator::{Operator, Setup};
+use tests::operator::{Operator, Setup, Webhooks};
 use tests::world::{self, Scenario, World};
 use tests::{artifacts, install, scenarios};
 use tokio::sync::MutexGuard;
 
 fn main() -> ExitCode {
-    world::run(
+    world::run_without_webhooks(
         Options::default(),
         scenarios![
             limits::only_named_namespaces_are_read,
@@ -43,7 +43,7 @@ async fn alone(world: &World) -> Result<MutexGuard<'_, Option<Operator>>> {
 async fn begin(world: &World, arguments: &[&str]) -> Result<Operator> {
     let arguments =
         arguments.iter().chain(&["--no-leader-election"]).map(|argument| (*argument).to_owned()).collect();
-    let setup = Setup { arguments, ..Setup::default() };
+    let setup = Setup { arguments, webhooks: Webhooks::Off, ..Setup::default() };
     Operator::begin(&setup, &world.cluster, &artifacts::operator()?, world.folder.path()).await
 }
 

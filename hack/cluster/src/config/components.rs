@@ -171,6 +171,18 @@ pub(crate) fn kwok(layout: &Layout) -> Option<Line> {
     Some(line)
 }
 
+/// What issues certificates, when it is asked for.
+pub(crate) fn cert_manager(layout: &Layout) -> Option<Line> {
+    let line = Line {
+        name: "cert-manager".into(),
+        program: layout.cert_manager.clone()?,
+        arguments: Vec::new(),
+        env: vec![("TMPDIR", layout.scratch().into())],
+        netns: None,
+    };
+    Some(line.set("kubeconfig", layout.inner_kubeconfig()))
+}
+
 pub(crate) fn containerd(layout: &Layout, node: u8) -> Line {
     let mut env = vec![("TMPDIR", layout.scratch().into())];
     if layout.options.images == Images::Real {
@@ -218,6 +230,15 @@ mod tests {
         assert!(!proxied(&layout));
         layout.options.images = Images::Real;
         assert!(proxied(&layout));
+    }
+
+    #[test]
+    fn cert_manager_runs_where_it_is_asked_for() {
+        let mut layout = sample();
+        assert!(cert_manager(&layout).is_none());
+        layout.cert_manager = Some("/cache/cert-manager/cert-manager".into());
+        let line = cert_manager(&layout).unwrap();
+        assert_eq!(text(&line), "--kubeconfig=/run/silverback/boxes/x/inner.kubeconfig ");
     }
 
     #[test]

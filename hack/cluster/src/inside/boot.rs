@@ -13,7 +13,9 @@ use anyhow::{Context, Result};
 use kube::Client;
 
 use super::supervise::{Failures, Supervisor};
-use super::{balancer, cluster, dns, forward, images, init, metrics, network, prepare, simulation};
+use super::{
+    balancer, certificates, cluster, dns, forward, images, init, metrics, network, prepare, simulation,
+};
 use crate::address;
 use crate::config::Layout;
 use crate::progress::{Event, Progress, tell};
@@ -83,6 +85,10 @@ async fn start(layout: &Layout, supervisor: &Supervisor, steps: &Steps) -> Resul
     if layout.options.simulated_nodes > 0 {
         simulation::wait(layout, &client).await?;
         steps.tell("cluster", "the simulated nodes are Ready")?;
+    }
+    if layout.options.cert_manager {
+        certificates::start(layout, supervisor, &client).await?;
+        steps.tell("certificates", "cert-manager runs")?;
     }
     if layout.options.metrics {
         metrics::wait(layout, &client).await;

@@ -21,6 +21,7 @@ pub(super) struct Programs {
     coredns: Option<PathBuf>,
     metrics_server: Option<PathBuf>,
     kwok: Option<PathBuf>,
+    cert_manager: Option<PathBuf>,
     pause: PathBuf,
     launcher: PathBuf,
 }
@@ -53,6 +54,7 @@ pub(super) fn provide(options: &Options, progress: &mut dyn FnMut(Progress)) -> 
         coredns: only_if(options.dns, Component::CoreDns, "coredns")?,
         metrics_server: only_if(options.metrics, Component::MetricsServer, "metrics-server")?,
         kwok: only_if(options.simulated_nodes > 0, Component::Kwok, "kwok")?,
+        cert_manager: only_if(options.cert_manager, Component::CertManager, "cert-manager")?,
         pause,
         launcher,
     })
@@ -76,6 +78,7 @@ pub(super) fn lay_out(
         coredns: programs.coredns.clone(),
         metrics_server: programs.metrics_server.clone(),
         kwok: programs.kwok.clone(),
+        cert_manager: programs.cert_manager.clone(),
         pause: programs.pause.clone(),
         launcher: programs.launcher.clone(),
         api_port,

@@ -46,6 +46,9 @@ pub(super) fn build(recipe: &Recipe, scratch: &Path, progress: &mut dyn FnMut(Pr
     }
     let total = count(recipe, &module, progress)?;
     run(recipe, compile(recipe, &module, &bin), total, progress)?;
+    if let Some((other, folder)) = recipe.along {
+        take_along(&directory(recipe, &module, other)?.join(folder), &bin)?;
+    }
     Ok(bin)
 }
 
@@ -139,6 +142,30 @@ fn finish(recipe: &Recipe, mut child: Child, said: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// Where go keeps the sources of another module.
+fn directory(recipe: &Recipe, module: &Path, other: &str) -> Result<PathBuf> {
+    let mut list = go(recipe, module);
+    let said = list.args(["list", "-m", "-f", "{{.Dir}}", other]).output().context("cannot run go list")?;
+    if !said.status.success() {
+        bail!("go list of {other} failed:\n{}", tail(&String::from_utf8_lossy(&said.stderr)));
+    }
+    Ok(PathBuf::from(String::from_utf8(said.stdout)?.trim_end()))
+}
+
+/// Copies the files of a folder, not of those in it, into one of the same name.
+fn take_along(folder: &Path, bin: &Path) -> Result<()> {
+    let into = bin.join(folder.file_name().context("a folder has a name")?);
+    fs::create_dir_all(&into)?;
+    for entry in fs::read_dir(folder).with_context(|| format!("no folder {}", folder.display()))? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            // Not fs::copy: go's files are read-only, and the copies must be removable and replaceable.
+            fs::write(into.join(entry.file_name()), fs::read(entry.path())?)?;
+        }
+    }
+    Ok(())
+}
+
 fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
     lines.get(lines.len().saturating_sub(SHOWN)..).unwrap_or_default().join("\n")
@@ -159,6 +186,7 @@ mod tests {
             package: Some("."),
             arguments: &[],
             cgo: false,
+            along: None,
             programs: &["broken"],
         };
         let scratch = tempfile::tempdir().unwrap();

@@ -22,6 +22,10 @@ pub(super) fn of(recipe: &Recipe, go: &str) -> String {
     recipe.arguments.iter().for_each(|argument| feed(argument));
     feed(recipe.package.unwrap_or("tool"));
     feed(if recipe.cgo { "cgo" } else { "static" });
+    if let Some((other, folder)) = recipe.along {
+        feed(other);
+        feed(folder);
+    }
     feed(go);
     hex(&hash.finalize()).chars().take(16).collect()
 }
@@ -36,6 +40,7 @@ mod tests {
         package: Some("."),
         arguments: &["-trimpath"],
         cgo: false,
+        along: None,
         programs: &["x"],
     };
 
@@ -51,6 +56,7 @@ mod tests {
             of(&Recipe { arguments: &["-race"], ..BASE }, "go1.26.8"),
             of(&Recipe { package: None, ..BASE }, "go1.26.8"),
             of(&Recipe { cgo: true, ..BASE }, "go1.26.8"),
+            of(&Recipe { along: Some(("y", "z")), ..BASE }, "go1.26.8"),
         ];
         for other in &others {
             assert_ne!(*other, base);

@@ -115,6 +115,16 @@ impl Place {
     /// What the operator uses, a moment after it was last busy.
     pub async fn usage(&self) -> Result<Usage> {
         tokio::time::sleep(CALM).await;
+        self.sample()
+    }
+
+    /// The last lines of the operator's log.
+    pub fn last_words(&self) -> String {
+        self.operator.as_ref().map(Operator::last_words).unwrap_or_default()
+    }
+
+    /// What the operator uses now.
+    pub fn sample(&self) -> Result<Usage> {
         Process::find(&self.cluster, &self.program)?.sample()
     }
 

@@ -1,6 +1,6 @@
 //! `cargo xtask generate`: the files that follow from the types.
 //!
-//! In: the crate `crds`. Out: definitions, roles, samples and the API reference, written or compared.
+//! In: the crates `crds` and `webhooks`. Out: definitions, roles, webhooks, samples and the API reference, written or compared.
 //! Never: a file that a person also edits.
 
 mod access;
@@ -8,6 +8,7 @@ mod definitions;
 mod difference;
 mod reference;
 pub mod samples;
+mod webhook;
 mod yaml;
 
 use std::collections::BTreeSet;
@@ -19,7 +20,7 @@ use anyhow::Context as _;
 
 use crate::tree;
 
-/// Write the custom resource definitions, roles, samples and the API reference from the types.
+/// Write the custom resource definitions, roles, webhooks, samples and the API reference from the types.
 ///
 /// Takes a second, once this program is built. With `--check` nothing is written: it prints what
 /// differs, and fails if anything does.
@@ -44,7 +45,7 @@ impl File {
 }
 
 /// Folders that hold generated files and nothing else, so that what is no longer generated goes.
-const FOLDERS: [&str; 3] = ["crds/yaml", "manifests/rbac", "manifests/samples"];
+const FOLDERS: [&str; 4] = ["crds/yaml", "manifests/rbac", "manifests/samples", "manifests/webhook"];
 
 /// Writes or compares.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -80,6 +81,7 @@ fn files() -> anyhow::Result<Vec<File>> {
     let mut files = definitions::files()?;
     files.extend(access::files()?);
     files.extend(samples::files()?);
+    files.extend(webhook::files()?);
     files.push(reference::file());
     Ok(files)
 }

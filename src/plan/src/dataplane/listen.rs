@@ -88,13 +88,24 @@ pub fn value(listeners: &[Listener], families: Families, belongs: fn(Protocol) -
     (!all.is_empty()).then(|| all.join(", "))
 }
 
+/// Who reaches an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Everybody: it is on all addresses of the pod.
+    All,
+    /// Whoever reaches that one address.
+    Some,
+    /// Containers of the pod.
+    Pod,
+}
+
 /// An address of a listen variable that somebody wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listen {
     /// The port.
     pub port: u16,
-    /// Whether it is on all addresses of the pod.
-    pub everywhere: bool,
+    /// Who reaches it.
+    pub reach: Reach,
     /// Whether TLS is spoken.
     pub tls: bool,
     /// Whether it takes datagrams.
@@ -109,12 +120,30 @@ pub fn read(value: &str) -> Vec<Listen> {
         let flags: Vec<&str> = words.collect();
         Some(Listen {
             port: port.parse().ok()?,
-            everywhere: matches!(host, "0.0.0.0" | "[::]" | "*"),
+            reach: reach(host),
             tls: flags.contains(&"ssl"),
             udp: flags.contains(&"udp"),
         })
     };
     value.split(',').filter_map(one).collect()
+}
+
+fn reach(host: &str) -> Reach {
+    match host {
+        "0.0.0.0" | "[::]" | "*" => Reach::All,
+        "localhost" | "[::1]" => Reach::Pod,
+        host if host.starts_with("127.") => Reach::Pod,
+        _ => Reach::Some,
+    }
+}
+
+/// Whether it begins with an address that Kong can read; its flags are left to Kong.
+pub fn is_address(entry: &str) -> bool {
+    let address = entry.split_whitespace().next().and_then(|address| address.rsplit_once(':'));
+    address.is_some_and(|(host, port)| {
+        let whole = !host.contains(':') || (host.starts_with('[') && host.ends_with(']'));
+        !host.is_empty() && whole && port.parse::<u16>().is_ok()
+    })
 }
 
 #[cfg(test)]
@@ -145,8 +174,26 @@ mod tests {
     fn what_was_written_is_read() {
         let listens =
             read("0.0.0.0:8001, [::]:8444 ssl reuseport backlog=1, 127.0.0.1:53 udp, off, nonsense:x");
-        let found: Vec<_> = listens.iter().map(|l| (l.port, l.everywhere, l.tls, l.udp)).collect();
-        assert_eq!(found, [(8001, true, false, false), (8444, true, true, false), (53, false, false, true)]);
+        let found: Vec<_> = listens.iter().map(|l| (l.port, l.reach, l.tls, l.udp)).collect();
+        assert_eq!(
+            found,
+            [
+                (8001, Reach::All, false, false),
+                (8444, Reach::All, true, false),
+                (53, Reach::Pod, false, true)
+            ]
+        );
+    }
+
+    #[test]
+    fn addresses_are_told_from_what_is_none() {
+        for good in ["0.0.0.0:8000", "[::]:8443 ssl http2", "localhost:0", "127.0.0.1:53 udp"] {
+            assert!(is_address(good), "{good}");
+        }
+        for bad in ["", "8000", ":8000", "0.0.0.0", "0.0.0.0:", "0.0.0.0:80000", "::1:8000", "0.0.0.0:8000;"]
+        {
+            assert!(!is_address(bad), "{bad}");
+        }
     }
 
     #[test]
@@ -162,7 +209,7 @@ mod tests {
         let read = read(&value(&all, BOTH, |_| true).unwrap());
         assert_eq!(read.len(), 10);
         for (listen, listener) in read.iter().zip(all.iter().flat_map(|listener| [listener, listener])) {
-            assert_eq!((listen.port, listen.everywhere), (listener.port, true));
+            assert_eq!((listen.port, listen.reach), (listener.port, Reach::All));
             assert_eq!(listen.tls, matches!(listener.protocol, Protocol::Https | Protocol::Tls));
             assert_eq!(listen.udp, listener.protocol == Protocol::Udp);
         }

@@ -4,30 +4,34 @@
 //! wanted and, from the children as they are, its status. What is wrong comes out as [`Invalid`], before anything
 //! is made.
 
+mod budget;
 mod children;
 mod claims;
 mod container;
 mod environment;
+mod front;
+mod kong;
 mod listen;
 mod needs;
 mod pod;
 mod ports;
 mod references;
+mod scaling;
 mod scheduling;
 mod selector;
 mod settle;
 mod status;
+mod surprises;
 mod template;
 mod trouble;
 
 use std::collections::BTreeMap;
 
-use crds::DataPlane;
-use crds::DataPlaneSpec;
-use crds::dataplane::{HorizontalScaling, IngressService};
+use crds::dataplane::{DeploymentOptions, HorizontalScaling, IngressService};
 use crds::k8s::{Deployment, HorizontalPodAutoscaler, OwnerReference, PodDisruptionBudget, Secret, Service};
 use crds::names::{self, labels, values};
 use crds::wanted::Wanted;
+use crds::{DataPlane, DataPlaneSpec, PodTemplatePatch};
 use serde_json::{Map, Value};
 
 use crate::invalid::{Invalid, Problem};
@@ -35,9 +39,12 @@ use crate::merge;
 use claims::Claims;
 use ports::Mapped;
 
+pub use budget::blocked as blocked_evictions;
 pub use listen::Families;
 pub use references::{Kind, Reference};
 pub use status::{Seen, failed, is_rolled_out, status};
+pub use surprises::NODE_PORTS;
+pub use template::PATH as TEMPLATE;
 
 /// What the operator was told about every `DataPlane`.
 #[derive(Debug, Clone)]
@@ -158,15 +165,19 @@ pub fn valid<'a>(settings: &'a Settings, object: &'a DataPlane) -> Result<Valid<
         None
     });
     let identity = Identity { selected, ..identity(object)? };
-    let deployment = identity.spec.deployment.as_ref();
-    let template = deployment.and_then(|deployment| deployment.pod_template_spec.as_ref());
     let template =
-        template.map_or_else(|| Value::Object(Map::new()), |patch| template::read(&patch.to_value()));
+        object.spec.deployment.as_ref().and_then(|deployment| deployment.pod_template_spec.as_ref());
+    let written = template.map_or_else(|| Value::Object(Map::new()), PodTemplatePatch::to_value);
+    let template = template::read(&written);
     let ports = identity.ingress().ports.as_deref().unwrap_or_default();
     let ports = ports::mapped(ports, &Claims::of(&template)).unwrap_or_else(|wrong| {
         problems.extend(wrong);
         Vec::new()
     });
+    problems.extend(front::problems(identity.ingress()));
+    problems.extend(identity.horizontal().map(scaling::problems).unwrap_or_default());
+    problems.extend(budget::problems(&identity.spec));
+    problems.extend(kong::problems(&written, &template, &ports, has_ports(object)));
     let admin = names::admin_service(identity.name);
     if identity.ingress_name() == admin {
         let message = format!("{admin:?} is the name of the Service of the admin API: choose another");
@@ -174,8 +185,17 @@ pub fn valid<'a>(settings: &'a Settings, object: &'a DataPlane) -> Result<Valid<
     }
     let valid = Valid { settings, identity, ports, template };
     // Neither the certificate nor the families make a template wrong.
-    problems.extend(template::problems(&pod::ours(&valid, "", Families::default()), &valid.template));
+    problems.extend(template::problems(
+        &pod::ours(&valid, "", Families::default()),
+        &written,
+        &valid.template,
+    ));
     if problems.is_empty() { Ok(valid) } else { Err(Invalid(problems)) }
+}
+
+/// Whether the ports are the author's own.
+fn has_ports(object: &DataPlane) -> bool {
+    object.ingress().and_then(|ingress| ingress.ports.as_ref()).is_some_and(|ports| !ports.is_empty())
 }
 
 /// The Secrets and `ConfigMaps` that a user's template needs.
@@ -195,6 +215,16 @@ impl Valid<'_> {
         }
     }
 
+    /// What is legal but surprising, a sentence each.
+    pub fn surprises(&self) -> Vec<String> {
+        surprises::all(self)
+    }
+
+    /// The Secrets and `ConfigMaps` that the user's template needs.
+    pub fn references(&self) -> Vec<Reference> {
+        references(&self.template)
+    }
+
     /// The children that run the pods, whose Services got addresses of these families.
     pub fn workload(&self, certificate: &Certificate, families: Families) -> Workload {
         let ours = pod::ours(self, &names::digest(&certificate.chain), families);
@@ -202,7 +232,7 @@ impl Valid<'_> {
         Workload {
             deployment: children::deployment(&self.identity, &template),
             autoscaler: children::autoscaler(&self.identity),
-            references: references(&self.template),
+            references: self.references(),
         }
     }
 }
@@ -220,10 +250,27 @@ fn identity(object: &DataPlane) -> Result<Identity<'_>, Invalid> {
         name: name.to_owned(),
         uid,
     };
-    let spec = crds::defaults::defaulted(object.spec.clone());
+    let spec = crds::defaults::defaulted(without_template(&object.spec));
     let services = spec.network.as_ref().and_then(|network| network.services.as_ref());
     let ingress = services.and_then(|services| services.ingress.clone()).unwrap_or_default();
     Ok(Identity { name, namespace, owner, track: values::FIRST_TRACK, spec, ingress, selected: None })
+}
+
+/// The specification but for its pod template, which is the most of it and read elsewhere.
+fn without_template(spec: &DataPlaneSpec) -> DataPlaneSpec {
+    let deployment = spec.deployment.as_ref().map(|deployment| DeploymentOptions {
+        replicas: deployment.replicas,
+        scaling: deployment.scaling.clone(),
+        pod_template_spec: None,
+        rollout: deployment.rollout.clone(),
+    });
+    DataPlaneSpec {
+        deployment,
+        network: spec.network.clone(),
+        resources: spec.resources.clone(),
+        extensions: None,
+        plugins_to_install: None,
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What the product needs of a pod template to work, whatever a user writes.
 //!
-//! In: our template and the merged one. Out: every value of the user's that would take away what is needed, with
+//! In: our template, the user's as it was written, and the merged one. Out: every value of the user's that would take away what is needed, with
 //! what it is needed for.
 
 use crds::defaults::{ADMIN_PORT, STATUS_PORT};
@@ -8,14 +8,14 @@ use crds::names::PROXY_CONTAINER;
 use serde_json::{Value, json};
 
 use super::claims::Claims;
-use super::container::{proxy, value, variable};
-use super::listen::{self, Listen};
+use super::container::{path, port_path, proxy, value, variable, variable_path};
+use super::listen::{self, Listen, Reach};
 use super::pod::{CERTIFICATE_DIR, CERTIFICATE_VOLUME, PREFIX_VOLUME};
 use super::template::PATH;
-use crate::invalid::Problem;
+use crate::invalid::{Cause, Problem};
 
 /// Everything that is missing.
-pub fn missing(ours: &Value, merged: &Value) -> Vec<Problem> {
+pub fn missing(ours: &Value, patch: &Value, merged: &Value) -> Vec<Problem> {
     if proxy(merged).is_none() {
         let message = format!(
             "no container is named {PROXY_CONTAINER:?}: it is the one that runs Kong, and cannot be removed"
@@ -23,12 +23,13 @@ pub fn missing(ours: &Value, merged: &Value) -> Vec<Problem> {
         return vec![Problem::at(format!("{PATH}.spec.containers"), message)];
     }
     let mut problems = metadata(ours, merged);
-    problems.extend(database(merged));
-    problems.extend(admin(merged));
-    problems.extend(status(merged));
+    problems.extend(image(patch, merged));
+    problems.extend(database(patch, merged));
+    problems.extend(admin(patch, merged));
+    problems.extend(status(patch, merged));
     problems.extend(certificate(merged));
-    problems.extend(prefix(merged));
-    problems.extend(beside(merged));
+    problems.extend(prefix(patch, merged));
+    problems.extend(beside(patch, merged));
     problems
 }
 
@@ -53,8 +54,17 @@ fn metadata(ours: &Value, merged: &Value) -> Vec<Problem> {
     problems
 }
 
+/// What is removed, or empty, is not what is absent.
+fn image(patch: &Value, merged: &Value) -> Option<Problem> {
+    let found = proxy(merged)?.get("image").and_then(Value::as_str).unwrap_or_default();
+    found.is_empty().then(|| {
+        let message = "is empty: name an image, or leave the field out for the default one";
+        Problem::at(format!("{}.image", path(patch)), message).because(Cause::Required)
+    })
+}
+
 /// Kong runs without a database here; its own default would be Postgres.
-fn database(merged: &Value) -> Option<Problem> {
+fn database(patch: &Value, merged: &Value) -> Option<Problem> {
     let name = "KONG_DATABASE";
     let message = match (value(merged, name), variable(merged, name)) {
         (Some("off"), _) | (None, Some(_)) => return None,
@@ -65,24 +75,25 @@ fn database(merged: &Value) -> Option<Problem> {
             "{value:?} is not supported: Kong runs without a database here, remove the variable or set it to \"off\""
         ),
     };
-    Some(Problem::at(path(name), message))
+    Some(Problem::at(variable_path(patch, name), message))
 }
 
 /// Kong Ingress Controller configures each pod at its address, on the port of the admin Service, over TLS.
-fn admin(merged: &Value) -> Option<Problem> {
+fn admin(patch: &Value, merged: &Value) -> Option<Problem> {
     let found = value(merged, "KONG_ADMIN_LISTEN")?;
-    let needed = |listen: &Listen| listen.everywhere && listen.tls && listen.port == ADMIN_PORT.number();
+    let needed =
+        |listen: &Listen| listen.reach == Reach::All && listen.tls && listen.port == ADMIN_PORT.number();
     if listen::read(found).iter().any(needed) {
         return None;
     }
     let message = format!(
         "{found:?} does not offer the admin API where Kong Ingress Controller looks for it: add \"0.0.0.0:{ADMIN_PORT} ssl\", or remove the variable"
     );
-    Some(Problem::at(path("KONG_ADMIN_LISTEN"), message))
+    Some(Problem::at(variable_path(patch, "KONG_ADMIN_LISTEN"), message))
 }
 
 /// The probes ask the status listener, unless the user has probes that ask something else.
-fn status(merged: &Value) -> Option<Problem> {
+fn status(patch: &Value, merged: &Value) -> Option<Problem> {
     let found = value(merged, "KONG_STATUS_LISTEN")?;
     let listens = listen::read(found);
     let unanswered = |probe: &&str| {
@@ -90,7 +101,7 @@ fn status(merged: &Value) -> Option<Problem> {
         let port = asked.get("port")?;
         let tls = asked.get("scheme").and_then(Value::as_str) == Some("HTTPS");
         let own = *port == json!(STATUS_PORT) || *port == json!("metrics");
-        let needed = |l: &Listen| l.everywhere && l.tls == tls && l.port == STATUS_PORT.number();
+        let needed = |l: &Listen| l.reach == Reach::All && l.tls == tls && l.port == STATUS_PORT.number();
         (own && !listens.iter().any(needed)).then_some(tls)
     };
     let found_by = ["readinessProbe", "livenessProbe"].into_iter().find_map(|p| Some((p, unanswered(&p)?)));
@@ -99,11 +110,11 @@ fn status(merged: &Value) -> Option<Problem> {
     let message = format!(
         "{found:?} leaves the {probe} without an answer, which asks port {STATUS_PORT} by {scheme}: add \"0.0.0.0:{STATUS_PORT}{flag}\", remove the variable, or give a {probe} of your own"
     );
-    Some(Problem::at(path("KONG_STATUS_LISTEN"), message))
+    Some(Problem::at(variable_path(patch, "KONG_STATUS_LISTEN"), message))
 }
 
 /// On a read-only root Kong can write to its prefix only where a volume is mounted.
-fn prefix(merged: &Value) -> Option<Problem> {
+fn prefix(patch: &Value, merged: &Value) -> Option<Problem> {
     let read_only = proxy(merged)?.pointer("/securityContext/readOnlyRootFilesystem") == Some(&json!(true));
     let prefix = value(merged, "KONG_PREFIX").filter(|_| read_only)?;
     let mounts = proxy(merged)?.get("volumeMounts").and_then(Value::as_array).into_iter().flatten();
@@ -114,18 +125,18 @@ fn prefix(merged: &Value) -> Option<Problem> {
     let message = format!(
         "no volume is mounted at {prefix:?}, where Kong writes while its root file system is read-only: keep the volume {PREFIX_VOLUME:?}, mount one of your own, or set readOnlyRootFilesystem to false"
     );
-    Some(Problem::at(format!("{PATH}.spec.containers[{PROXY_CONTAINER}].volumeMounts"), message))
+    Some(Problem::at(format!("{}.volumeMounts", path(patch)), message))
 }
 
 /// The containers of a pod share its ports.
-fn beside(merged: &Value) -> Option<Problem> {
+fn beside(patch: &Value, merged: &Value) -> Option<Problem> {
     let claims = Claims::of(merged);
     let own = [(ADMIN_PORT, "admin API"), (STATUS_PORT, "status listener")];
     let (port, what) = own.into_iter().find(|(port, _)| claims.is_beside(port.number(), false))?;
     let message = format!(
         "{port} is the port of Kong's {what}, and another container has it too: give that one another"
     );
-    Some(Problem::at(format!("{PATH}.spec.containers"), message))
+    Some(Problem::at(port_path(patch, port.number()), message))
 }
 
 /// The admin API's certificate, where Kong is told to read it.
@@ -147,8 +158,4 @@ fn certificate(merged: &Value) -> Option<Problem> {
         "{CERTIFICATE_VOLUME:?} cannot be removed: {read} reads the certificate of the admin API from {CERTIFICATE_DIR}"
     );
     Some(Problem::at(format!("{PATH}.spec.volumes"), message))
-}
-
-fn path(variable: &str) -> String {
-    format!("{PATH}.spec.containers[{PROXY_CONTAINER}].env[{variable}]")
 }

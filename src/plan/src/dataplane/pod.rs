@@ -19,6 +19,8 @@ pub const PREFIX_DIR: &str = "/kong_prefix";
 pub const CERTIFICATE_VOLUME: &str = "cluster-certificate";
 /// The volume of Kong's prefix.
 pub const PREFIX_VOLUME: &str = "kong-prefix";
+/// The volume for what Kong and its plugins put aside.
+pub const TMP_VOLUME: &str = "tmp";
 /// User and group `kong` of Kong's images.
 const KONG_ID: u32 = 1000;
 /// Seconds of serving on after deletion begins: what it takes until no node sends new connections.
@@ -42,7 +44,7 @@ pub fn ours(valid: &Valid<'_>, certificate: &str, families: Families) -> Value {
         "volumes": [
             { "name": CERTIFICATE_VOLUME, "secret": { "secretName": certificate_secret } },
             { "name": PREFIX_VOLUME, "emptyDir": {} },
-            { "name": "tmp", "emptyDir": {} },
+            { "name": TMP_VOLUME, "emptyDir": {} },
         ],
     });
     let metadata = json!({
@@ -86,7 +88,7 @@ fn container(settings: &Settings, mapped: &[Mapped], families: Families) -> Valu
         "volumeMounts": [
             { "name": CERTIFICATE_VOLUME, "mountPath": CERTIFICATE_DIR, "readOnly": true },
             { "name": PREFIX_VOLUME, "mountPath": PREFIX_DIR },
-            { "name": "tmp", "mountPath": "/tmp" },
+            { "name": TMP_VOLUME, "mountPath": "/tmp" },
         ],
     })
 }

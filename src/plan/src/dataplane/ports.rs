@@ -10,7 +10,7 @@ use crds::k8s::IntOrString;
 use serde_json::{Value, json};
 
 use super::claims::Claims;
-use super::listen::{self, Families};
+use super::listen::{self, Families, Listen};
 use crate::invalid::Problem;
 
 /// Names of the container ports that a Service may refer to.
@@ -243,6 +243,35 @@ pub fn port_maps(ports: &[Mapped]) -> String {
         }
     }
     maps.iter().map(|(port, target)| format!("{port}:{target}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Ports of the Service that Kong's own proxy for HTTP takes.
+pub fn proxied(ports: &[Mapped]) -> impl Iterator<Item = u16> {
+    let ours = ports.iter().filter(|p| matches!(p.target, Target::Ours(_)) && !is_stream(p.protocol));
+    ours.map(|p| p.port)
+}
+
+/// Ports of the Service with Kong's ports that they lead to.
+pub fn mapped_to(ports: &[Mapped]) -> impl Iterator<Item = (u16, u16)> {
+    ports.iter().filter_map(|p| match p.target {
+        Target::Ours(target) | Target::Opened(target) => Some((p.port, target)),
+        Target::Beside(_) => None,
+    })
+}
+
+/// A port whose author says that Kong's listener speaks something else there than the listener of these flags does:
+/// the port, its target, and what it has to speak.
+pub fn spoken(ports: &[Mapped], listen: &Listen, of_stream: bool) -> Option<(u16, u16, &'static str)> {
+    let wrong =
+        ports.iter().filter(|p| p.explicit && is_stream(p.protocol) == of_stream && !is_udp(p.protocol));
+    let mut wrong =
+        wrong.filter(|p| matches!(p.protocol, Protocol::Https | Protocol::Tls) != listen.tls && !listen.udp);
+    wrong.find_map(|p| match p.target {
+        Target::Ours(target) | Target::Opened(target) if target == listen.port => {
+            Some((p.port, target, word(p.protocol)))
+        }
+        _ => None,
+    })
 }
 
 /// Container ports of the listeners. The first for plain HTTP and the first for HTTPS carry the names that probes,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod admission;
 mod status;
 mod template;
 
@@ -178,7 +179,7 @@ fn what_cannot_run_is_refused_with_its_path() {
     let (path, message) = bad(
         json!({"containers": [{"name": "proxy", "env": [{"name": "KONG_DATABASE", "value": "postgres"}]}]}),
     );
-    assert_eq!(path, "spec.deployment.podTemplateSpec.spec.containers[proxy].env[KONG_DATABASE]");
+    assert_eq!(path, "spec.deployment.podTemplateSpec.spec.containers[0].env[0].value");
     assert!(message.contains("\"postgres\""), "{message}");
     let (path, _) = bad(json!({"containers": [{"name": "proxy", "args": "not a list"}]}));
     assert_eq!(path, "spec.deployment.podTemplateSpec.spec.containers[0].args");

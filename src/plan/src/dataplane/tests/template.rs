@@ -24,8 +24,10 @@ fn a_conflict_with_what_the_product_needs_is_named() {
         json!({"containers": [{"name": "sidecar", "image": "s", "ports": [{"containerPort": 8100}]}]});
     let bare = json!({"volumeMounts": [{"mountPath": "/kong_prefix", "$patch": "delete"}]});
     for (spec, field, words) in [
-        (pod_spec(beside), "spec.containers", "status listener"),
+        (pod_spec(beside), "spec.containers[0].ports[0].containerPort", "status listener"),
         (with(bare), "volumeMounts", "\"/kong_prefix\""),
+        (with(json!({"image": ""})), "containers[0].image", "is empty"),
+        (with(json!({"image": null})), "containers[0].image", "leave the field out"),
         (
             pod_spec(json!({"volumes": [{"name": "cluster-certificate", "$patch": "delete"}]})),
             "spec.volumes",
@@ -38,21 +40,29 @@ fn a_conflict_with_what_the_product_needs_is_named() {
         ),
         (
             variables(json!([variable("KONG_ADMIN_LISTEN", "127.0.0.1:8444 ssl")])),
-            "env[KONG_ADMIN_LISTEN]",
+            "containers[0].env[0].value",
             "0.0.0.0:8444 ssl",
         ),
         (
             variables(json!([variable("KONG_ADMIN_LISTEN", "off")])),
-            "env[KONG_ADMIN_LISTEN]",
+            "containers[0].env[0].value",
             "Kong Ingress Controller",
         ),
         (
             variables(json!([variable("KONG_STATUS_LISTEN", "0.0.0.0:8007")])),
-            "env[KONG_STATUS_LISTEN]",
+            "containers[0].env[0].value",
             "readinessProbe",
         ),
-        (variables(json!([variable("KONG_DATABASE", "postgres")])), "env[KONG_DATABASE]", "\"postgres\""),
-        (variables(json!([{"name": "KONG_DATABASE", "$patch": "delete"}])), "env[KONG_DATABASE]", "Postgres"),
+        (
+            variables(json!([variable("KONG_DATABASE", "postgres")])),
+            "containers[0].env[0].value",
+            "\"postgres\"",
+        ),
+        (
+            variables(json!([{"name": "KONG_DATABASE", "$patch": "delete"}])),
+            "containers[0].env[0]",
+            "Postgres",
+        ),
         (
             pod_spec(json!({"volumes": [{"name": "cluster-certificate", "$patch": "delete"}]})),
             "spec.volumes",
@@ -87,6 +97,22 @@ fn an_empty_database_is_none() {
     let proxy = proxy(&planned(variables(json!([variable("KONG_DATABASE", "")]))));
     let found = proxy["env"].as_array().unwrap().iter().find(|v| v["name"] == "KONG_DATABASE").unwrap();
     assert_eq!(found["value"], "off");
+}
+
+#[test]
+fn an_empty_word_is_none() {
+    let pod = |word: Option<&str>| {
+        let mut port = json!({"containerPort": 8000, "hostPort": 80});
+        let mut request = json!({"path": "/"});
+        let mut spec = json!({});
+        for (of, field) in [(&mut port, "protocol"), (&mut request, "scheme"), (&mut spec, "dnsPolicy")] {
+            of.as_object_mut().unwrap().extend(word.map(|word| (field.to_owned(), json!(word))));
+        }
+        spec["containers"] =
+            json!([{"name": "proxy", "ports": [port], "livenessProbe": {"httpGet": request}}]);
+        planned(pod_spec(spec)).deployment.body()["spec"]["template"].clone()
+    };
+    assert_eq!(pod(Some("")), pod(None));
 }
 
 #[test]

@@ -1,0 +1,194 @@
+//! What admission has to know besides what is reconciled: one watch per kind and place, like the others.
+//!
+//! A kind whose definition is not installed has no objects, and keeps nobody waiting.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crds::k8s::Service;
+use crds::names::{labels, values};
+use crds::{ControlPlane, GatewayConfiguration, WatchNamespaceGrant};
+use futures::future::join_all;
+use futures::{StreamExt, pin_mut};
+use gateway_api::gatewayclasses::GatewayClass;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event};
+use kube::{Api, Client, ResourceExt};
+use runtime::hub::{Coverage, Hub, Names, Place, Source, Streamed};
+use runtime::metrics::Metrics;
+use runtime::optional;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Stores of what is looked up when something else is judged; by default they know nothing. Cloning shares them.
+#[derive(Clone)]
+pub struct Others {
+    /// All of them.
+    pub controlplanes: Hub<ControlPlane>,
+    /// All of them.
+    pub grants: Hub<WatchNamespaceGrant>,
+    /// All of them, without what is in them.
+    pub configurations: Hub<GatewayConfiguration>,
+    /// Services that no `DataPlane` owns.
+    pub services: Names,
+    /// Who looks after which class.
+    pub classes: Classes,
+    places: Vec<Place>,
+    coverage: Coverage,
+}
+
+impl Default for Others {
+    fn default() -> Self {
+        let trimmed = |object: &mut GatewayConfiguration| {
+            object.spec = crds::GatewayConfigurationSpec::default();
+            object.status = None;
+        };
+        Self {
+            controlplanes: Hub::default(),
+            grants: Hub::default(),
+            configurations: Hub::trimmed(trimmed),
+            services: Names::default(),
+            classes: Classes::default(),
+            places: Vec::new(),
+            coverage: Coverage::default(),
+        }
+    }
+}
+
+impl Others {
+    /// Starts the watches of each place in `tasks`.
+    pub fn start(client: &Client, metrics: &Metrics, places: &[Place], tasks: &mut JoinSet<()>) -> Self {
+        let others = Self { places: places.to_vec(), ..Self::default() };
+        let source = |place: &Place| Source {
+            client: client.clone(),
+            place: place.clone(),
+            selector: watcher::Config::default(),
+            coverage: others.coverage.clone(),
+            metrics: metrics.clone(),
+        };
+        let sources: Vec<_> = places.iter().map(source).collect();
+        for source in &sources {
+            let foreign = format!("{}!={}", labels::MANAGED_BY, values::DATAPLANE);
+            let selector = watcher::Config::default().labels(&foreign);
+            tasks.spawn(others.services.watch::<Service>(Source { selector, ..source.clone() }));
+        }
+        tasks.spawn(while_served(client.clone(), others.controlplanes.clone(), sources.clone()));
+        tasks.spawn(while_served(client.clone(), others.grants.clone(), sources.clone()));
+        tasks.spawn(while_served(client.clone(), others.configurations.clone(), sources));
+        tasks.spawn(others.classes.clone().follow(client.clone()));
+        others
+    }
+
+    /// Waits until all that is there is known, or known not to be readable.
+    pub async fn synced(&self) {
+        if self.places.is_empty() {
+            return;
+        }
+        self.coverage.begun().await;
+        self.classes.begun().await;
+    }
+
+    /// Whether all objects of a kind in that namespace are in its store.
+    pub fn knows<K: Streamed>(&self, namespace: &str) -> bool {
+        self.is_listed(namespace, &Hub::<K>::known_as())
+    }
+
+    /// Whether all Services of strangers in that namespace are known.
+    pub fn knows_services(&self, namespace: &str) -> bool {
+        self.is_listed(namespace, &Names::known_as::<Service>())
+    }
+
+    fn is_listed(&self, namespace: &str, kind: &str) -> bool {
+        let mut there = self.places.iter().filter(|place| place.holds(namespace));
+        there.any(|place| self.coverage.is_listed(place, kind))
+    }
+}
+
+/// Watches a kind while its definition is there.
+async fn while_served<K: Streamed + serde::Serialize>(client: Client, hub: Hub<K>, sources: Vec<Source>) {
+    let kind = Hub::<K>::known_as();
+    let tell = |is_served: bool| {
+        for Source { coverage, place, .. } in &sources {
+            if is_served {
+                coverage.expect(place, &kind);
+            } else {
+                hub.clear(place);
+                coverage.absent(place, &kind, &optional::definition::<K>());
+            }
+        }
+    };
+    for Source { coverage, place, .. } in &sources {
+        coverage.expect(place, &kind);
+    }
+    let watch = || join_all(sources.iter().map(|source| hub.watch(source.clone())));
+    optional::while_served::<K, _>(client, tell, watch).await;
+}
+
+/// Which controller looks after each `GatewayClass`. Cloning shares it.
+#[derive(Clone, Default)]
+pub struct Classes {
+    /// None before the first list.
+    known: Arc<RwLock<Option<BTreeMap<String, String>>>>,
+    begun: watch::Sender<bool>,
+}
+
+impl Classes {
+    /// `spec.controllerName` of the class of that name; none where classes are not known at all.
+    pub fn controller(&self, class: &str) -> Option<Option<String>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().map(|classes| classes.get(class).cloned())
+    }
+
+    async fn begun(&self) {
+        // The sender is ours, so the wait cannot fail.
+        let _ = self.begun.subscribe().wait_for(|begun| *begun).await;
+    }
+
+    /// Follows the classes while Gateway API is installed; never ends.
+    async fn follow(self, client: Client) {
+        let tell = |is_served: bool| {
+            if !is_served {
+                self.set(None);
+            }
+        };
+        let watch = || self.watched(Api::all(client.clone()));
+        optional::while_served::<GatewayClass, _>(client.clone(), tell, watch).await;
+    }
+
+    async fn watched(&self, api: Api<GatewayClass>) {
+        let events = kube::runtime::watcher(api, watcher::Config::default()).default_backoff();
+        pin_mut!(events);
+        let mut listed = BTreeMap::new();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(Event::Init) => listed.clear(),
+                Ok(Event::InitApply(class)) => {
+                    drop(listed.insert(class.name_any(), class.spec.controller_name));
+                }
+                Ok(Event::InitDone) => self.set(Some(std::mem::take(&mut listed))),
+                Ok(Event::Apply(class)) => self.change(|known| {
+                    known.insert(class.name_any(), class.spec.controller_name.clone());
+                }),
+                Ok(Event::Delete(class)) => self.change(|known| {
+                    known.remove(&class.name_any());
+                }),
+                // Without the right to read them, classes are not known, and nobody waits for them.
+                Err(error) => {
+                    tracing::debug!(%error, "the watch of GatewayClasses is broken");
+                    self.begun.send_replace(true);
+                }
+            }
+        }
+    }
+
+    fn set(&self, known: Option<BTreeMap<String, String>>) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+        self.begun.send_replace(true);
+    }
+
+    fn change(&self, with: impl FnOnce(&mut BTreeMap<String, String>)) {
+        if let Some(known) = self.known.write().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            with(known);
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What the manifests at hand tell of each other.
+//!
+//! In: all manifests. Out: answers about other objects, for each manifest from those of its own folder: other folders
+//! may be of other clusters. What is not among them may be in the cluster all the same, so that nothing is ever known
+//! to be absent: a warning here is true there too.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use crds::{ControlPlane, DataPlane, WatchNamespaceGrant};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use webhooks::Kind;
+use webhooks::world::{Found, Holder, Named, World};
+
+use super::manifest::{Item, Manifest};
+
+/// Folder, namespace and name.
+type Key = (Arc<Path>, String, String);
+
+/// Objects by folder and namespace, then by name.
+type Placed<T> = BTreeMap<(Arc<Path>, String), BTreeMap<String, Arc<T>>>;
+
+/// The manifests, by what is asked about them.
+#[derive(Debug, Default)]
+pub struct Known {
+    dataplanes: Placed<DataPlane>,
+    controlplanes: Placed<ControlPlane>,
+    services: BTreeMap<Key, Holder>,
+    /// Controllers of classes by folder and name.
+    classes: BTreeMap<(Arc<Path>, String), String>,
+    /// Kind and key of everything.
+    names: BTreeSet<(String, Key)>,
+}
+
+/// What of them is seen from one folder.
+#[derive(Debug)]
+pub struct Seen<'a> {
+    known: &'a Known,
+    folder: Arc<Path>,
+}
+
+impl Known {
+    /// What these manifests tell; those without a namespace are in `namespace`.
+    pub fn of(items: &[Item], namespace: &str) -> Self {
+        let mut known = Self::default();
+        for item in items {
+            match item {
+                Item::Ours(manifest) => known.learn(manifest, namespace),
+                Item::Other(other) => {
+                    known.note(other.kind(), key(&other.folder, &other.object, namespace), &other.object);
+                }
+                Item::Broken(..) => {}
+            }
+        }
+        known
+    }
+
+    /// What that manifest sees of them.
+    pub fn seen_by(&self, manifest: &Manifest) -> Seen<'_> {
+        Seen { known: self, folder: Arc::clone(&manifest.folder) }
+    }
+
+    fn learn(&mut self, manifest: &Manifest, namespace: &str) {
+        let object = &manifest.object;
+        let key = key(&manifest.folder, object, namespace);
+        match manifest.kind {
+            Kind::DataPlane => insert(&mut self.dataplanes, key.clone(), object),
+            Kind::ControlPlane => insert(&mut self.controlplanes, key.clone(), object),
+            Kind::GatewayClass => {
+                let controller = manifest.text("/spec/controllerName").to_owned();
+                self.classes.insert((Arc::clone(&manifest.folder), manifest.name().to_owned()), controller);
+            }
+            Kind::GatewayConfiguration | Kind::WatchNamespaceGrant | Kind::Gateway => {}
+        }
+        self.note(manifest.kind.name(), key, object);
+    }
+
+    fn note(&mut self, kind: &str, key: Key, object: &Value) {
+        if kind == "Service" && object.get("apiVersion").and_then(Value::as_str) == Some("v1") {
+            self.services.insert(key.clone(), holder(object));
+        }
+        self.names.insert((kind.to_owned(), key));
+    }
+}
+
+fn key(folder: &Arc<Path>, object: &Value, namespace: &str) -> Key {
+    let text = |pointer| object.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let namespace = text("/metadata/namespace").unwrap_or(namespace);
+    (Arc::clone(folder), namespace.to_owned(), text("/metadata/name").unwrap_or_default().to_owned())
+}
+
+fn insert<K: DeserializeOwned>(into: &mut Placed<K>, (folder, namespace, name): Key, object: &Value) {
+    let mut object = object.clone();
+    complete(&mut object, &namespace);
+    if let Ok(object) = serde_json::from_value(object) {
+        into.entry((folder, namespace)).or_default().insert(name, Arc::new(object));
+    }
+}
+
+/// Gives an object the namespace that it is in, and a uid, which a cluster would have given it by now.
+pub fn complete(object: &mut Value, namespace: &str) {
+    let Some(metadata) = object.pointer_mut("/metadata").and_then(Value::as_object_mut) else { return };
+    if metadata.get("namespace").is_none_or(Value::is_null) {
+        metadata.insert("namespace".to_owned(), namespace.into());
+    }
+    metadata.entry("uid").or_insert_with(|| super::UID.into());
+}
+
+/// Whose a Service is: what is read from a cluster names its owner.
+fn holder(service: &Value) -> Holder {
+    let owners = service.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    let kind = crds::k8s::kind::<DataPlane>();
+    let of_dataplane = |owner: &&Value| owner.get("kind").and_then(Value::as_str) == Some(&kind);
+    let owner = owners.into_iter().flatten().find(of_dataplane);
+    let name = owner.and_then(|owner| owner.get("name")?.as_str());
+    name.map_or(Holder::Stranger, |name| Holder::DataPlane(name.to_owned()))
+}
+
+impl Seen<'_> {
+    fn key(&self, namespace: &str, name: &str) -> Key {
+        (Arc::clone(&self.folder), namespace.to_owned(), name.to_owned())
+    }
+
+    fn within<'a, T>(&self, objects: &'a Placed<T>, namespace: &str) -> Option<&'a BTreeMap<String, Arc<T>>> {
+        objects.get(&(Arc::clone(&self.folder), namespace.to_owned()))
+    }
+}
+
+impl World for Seen<'_> {
+    fn exists(&self, kind: Named, namespace: &str, name: &str) -> Found<()> {
+        let kind = match kind {
+            Named::Secret => "Secret",
+            Named::ConfigMap => "ConfigMap",
+            Named::GatewayConfiguration => "GatewayConfiguration",
+        };
+        let known = self.known.names.contains(&(kind.to_owned(), self.key(namespace, name)));
+        found(known.then_some(()))
+    }
+
+    fn service(&self, namespace: &str, name: &str) -> Found<Holder> {
+        found(self.known.services.get(&self.key(namespace, name)).cloned())
+    }
+
+    fn dataplane(&self, namespace: &str, name: &str) -> Found<Arc<DataPlane>> {
+        found(self.within(&self.known.dataplanes, namespace).and_then(|there| there.get(name)).cloned())
+    }
+
+    fn dataplanes(&self, namespace: &str) -> Vec<Arc<DataPlane>> {
+        all(self.within(&self.known.dataplanes, namespace))
+    }
+
+    fn controlplanes(&self, namespace: &str) -> Vec<Arc<ControlPlane>> {
+        all(self.within(&self.known.controlplanes, namespace))
+    }
+
+    fn grants(&self, _: &str) -> Found<Vec<Arc<WatchNamespaceGrant>>> {
+        // There may be more of them in the cluster: that those at hand do not suffice proves nothing.
+        Found::Unknown
+    }
+
+    /// Classes often have a folder of their own: one that is not in this folder may be in any.
+    fn gateway_class(&self, name: &str) -> Found<String> {
+        let classes = &self.known.classes;
+        let near = classes.get(&(Arc::clone(&self.folder), name.to_owned()));
+        let far = || classes.iter().find(|((_, class), _)| class == name).map(|(_, controller)| controller);
+        found(near.or_else(far).cloned())
+    }
+}
+
+fn all<T>(there: Option<&BTreeMap<String, Arc<T>>>) -> Vec<Arc<T>> {
+    there.into_iter().flat_map(BTreeMap::values).cloned().collect()
+}
+
+fn found<T>(found: Option<T>) -> Found<T> {
+    found.map_or(Found::Unknown, Found::Here)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{self, Premises};
+    use super::super::manifest;
+    use super::super::sources::Source;
+    use plan::dataplane::Settings;
+
+    const DATAPLANE: &str = "apiVersion: gateway-operator.konghq.com/v1beta1\nkind: DataPlane\nmetadata: {name: edge, uid: 1a, resourceVersion: '7'}\nspec: {}\nstatus: {service: dataplane-ingress-edge}\n";
+
+    /// Fields and messages of what is wrong with these, each a folder and a text.
+    fn told(texts: &[(&str, &str)]) -> Vec<String> {
+        let source = |(folder, text): &(&str, &str)| Source {
+            name: format!("{folder}/x.yaml"),
+            folder: folder.into(),
+            bytes: text.as_bytes().to_vec(),
+        };
+        let sources: Vec<_> = texts.iter().map(source).collect();
+        let premises = Premises {
+            settings: Settings { image: crds::defaults::IMAGE.to_owned() },
+            controller: crds::names::CONTROLLER.to_owned(),
+            namespace: "team".to_owned(),
+        };
+        let checks = check::all(&manifest::items(&sources), &premises);
+        let problems = checks.objects.into_iter().flat_map(|object| object.problems);
+        problems.map(|problem| format!("{}: {}", problem.path, problem.message)).collect()
+    }
+
+    fn service(version: &str, owner: &str) -> String {
+        format!(
+            "---\napiVersion: {version}\nkind: Service\nmetadata: {{name: dataplane-ingress-edge, ownerReferences: [{owner}]}}\n"
+        )
+    }
+
+    fn controlplane(name: &str) -> String {
+        format!(
+            "---\napiVersion: gateway-operator.konghq.com/v1beta1\nkind: ControlPlane\nmetadata: {{name: {name}}}\nspec: {{dataplane: edge, gatewayClass: kong}}\n"
+        )
+    }
+
+    #[test]
+    fn a_service_belongs_to_the_dataplane_that_owns_it() {
+        let beside = |service: String| told(&[("eu", &format!("{DATAPLANE}{service}"))]);
+        assert_eq!(beside(service("v1", "{kind: DataPlane, name: edge}")), [] as [&str; 0]);
+        let stranger = beside(service("v1", ""));
+        assert!(stranger[0].contains("exists, and belongs to no DataPlane"), "{stranger:?}");
+        let other = beside(service("v1", "{kind: DataPlane, name: other}"));
+        assert!(other[0].contains("belongs to the DataPlane \"other\""), "{other:?}");
+        assert_eq!(
+            beside(service("serving.knative.dev/v1", "")),
+            [] as [&str; 0],
+            "another kind of that name"
+        );
+    }
+
+    #[test]
+    fn only_objects_of_one_folder_clash() {
+        let (a, b, stranger) = (controlplane("a"), controlplane("b"), service("v1", ""));
+        let clash = told(&[("eu", &a), ("eu", &b)]);
+        assert!(clash.len() == 2 && clash[0].contains("configured by the ControlPlane \"b\""), "{clash:?}");
+        assert_eq!(told(&[("eu", &a), ("us", &b)]), [] as [&str; 0]);
+        assert_eq!(told(&[("eu", DATAPLANE), ("us", &stranger)]), [] as [&str; 0]);
+        assert_eq!(told(&[("eu", DATAPLANE), ("eu", &stranger)]).len(), 1);
+    }
+
+    #[test]
+    fn a_class_may_be_in_any_folder_and_its_own_comes_first() {
+        let class = |controller: &str| {
+            format!(
+                "apiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: {{name: kong}}\nspec: {{controllerName: {controller}}}\n"
+            )
+        };
+        // Without a name it is wrong as soon as it is looked at.
+        let gateway = "---\napiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {}\nspec: {gatewayClassName: kong}\n";
+        let (ours, others) = (class(crds::names::CONTROLLER), class("example.com/other"));
+        assert_eq!(told(&[("base", &ours), ("eu", gateway)]).len(), 1);
+        assert_eq!(told(&[("base", &ours), ("eu", gateway), ("eu", &others)]).len(), 0);
+        assert_eq!(told(&[("base", &others), ("eu", gateway), ("eu", &ours)]).len(), 1);
+    }
+}

@@ -1,0 +1,116 @@
+//! `silverback render` from its command line to its output.
+
+use crds::DataPlane;
+use kube::Client;
+use runtime::metrics::Metrics;
+use webhooks::Kind;
+use webhooks::rules::read;
+
+use super::change::Change;
+use super::check::{self, Checks, Premises};
+use super::definitions::Definitions;
+use super::manifest::{Item, Manifest};
+use super::options::Render;
+use super::{Failed, Outcome, cluster, items, known, print, render, report, tell};
+
+/// Name of this program towards the API server.
+const USER_AGENT: &str = concat!("silverback/", env!("CARGO_PKG_VERSION"));
+
+/// What is at the head of the objects.
+const NOTICE: &str = concat!(
+    "# What silverback ",
+    env!("CARGO_PKG_VERSION"),
+    " makes of these manifests. What stands in <angle brackets> only the cluster knows.\n"
+);
+
+/// All of it.
+///
+/// # Errors
+/// What keeps it from looking; with `--diff`, also a manifest that is invalid.
+pub fn run(options: &Render) -> Result<Outcome, Failed> {
+    let (items, premises) = (items(&options.manifests)?, options.manifests.premises());
+    let checks = check::all(&items, &premises);
+    let refused: Vec<_> =
+        checks.objects.iter().map(report::problems).filter(|text| !text.is_empty()).collect();
+    for text in &refused {
+        tell(text.trim_end());
+    }
+    if options.diff {
+        if !refused.is_empty() {
+            return Err("nothing is compared while manifests are invalid".into());
+        }
+        return compared(&items, &premises);
+    }
+    let mut text = NOTICE.to_owned();
+    for manifest in ours(&items) {
+        text += &objects(manifest, &premises, &checks)?;
+    }
+    print(&text)?;
+    Ok(if refused.is_empty() { Outcome::Fine } else { Outcome::Found })
+}
+
+fn ours(items: &[Item]) -> impl Iterator<Item = &Manifest> {
+    items.iter().filter_map(|item| if let Item::Ours(manifest) = item { Some(manifest) } else { None })
+}
+
+/// The objects of one manifest, or why there are none. What is wrong with it has been told already.
+fn objects(manifest: &Manifest, premises: &Premises, checks: &Checks) -> Result<String, Failed> {
+    let title = render::title(manifest);
+    let valid = checks.of(&manifest.file, manifest.at()).is_none_or(|checked| checked.problems.is_empty());
+    let object = dataplane(manifest, premises).filter(|_| valid);
+    match (render::nothing(manifest.kind), object) {
+        (Some(words), _) => Ok(format!("---\n# {title}: {words}.\n")),
+        (None, None) => Ok(format!("---\n# {title}: is invalid.\n")),
+        (None, Some(mut object)) => {
+            // The placeholder of admission, where the cluster makes the name.
+            read::complete(&mut object.metadata);
+            Ok(render::documents(manifest, &render::dataplane(&premises.settings, &object)?)?)
+        }
+    }
+}
+
+/// The object as the reconciler would see it.
+fn dataplane(manifest: &Manifest, premises: &Premises) -> Option<DataPlane> {
+    let mut object = Definitions::new().stored(manifest.kind, &manifest.object);
+    known::complete(&mut object, &premises.namespace);
+    serde_json::from_value(object).ok()
+}
+
+fn compared(items: &[Item], premises: &Premises) -> Result<Outcome, Failed> {
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_| "a TLS provider is installed already")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let client = runtime::client::connect(USER_AGENT, &Metrics::new(env!("CARGO_PKG_VERSION"))).await?;
+        let mut outcome = Outcome::Fine;
+        for manifest in ours(items) {
+            if !difference(&client, manifest, premises).await? {
+                outcome = Outcome::Found;
+            }
+        }
+        Ok(outcome)
+    })
+}
+
+/// Prints what would change for one manifest; whether that is nothing.
+async fn difference(client: &Client, manifest: &Manifest, premises: &Premises) -> Result<bool, Failed> {
+    let title = render::title(manifest);
+    if let Some(words) = render::nothing(manifest.kind) {
+        print(&format!("# {title}: {words}.\n"))?;
+        return Ok(true);
+    }
+    debug_assert_eq!(manifest.kind, Kind::DataPlane, "the only kind that has objects");
+    let object = dataplane(manifest, premises).ok_or("the manifest cannot be read")?;
+    if object.metadata.name.is_none() {
+        return Err(format!("{title}: without a name nothing can be compared").into());
+    }
+    let changes = cluster::changes(client, &premises.settings, &object).await?;
+    let differences = changes.iter().map(Change::difference).collect::<Result<Vec<_>, _>>()?;
+    let refused: Vec<_> = changes.iter().filter_map(|change| change.refused.clone()).collect();
+    let same = differences.iter().all(String::is_empty) && refused.is_empty();
+    let pods = changes.iter().filter_map(Change::pods);
+    let notes: Vec<_> = refused.into_iter().chain(pods).map(|line| format!("# {line}\n")).collect();
+    print(&format!("# {title}\n{}{}", differences.concat(), notes.concat()))?;
+    Ok(same)
+}

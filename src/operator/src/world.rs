@@ -1,0 +1,112 @@
+//! What the watch stores of this process tell webhooks about other objects.
+//!
+//! In: the stores. Out: answers from memory. Never: a request: a review is answered while the API server waits.
+
+use std::sync::Arc;
+
+use control::{Hubs, Others};
+use crds::k8s::Service;
+use crds::{ControlPlane, DataPlane, GatewayConfiguration, WatchNamespaceGrant};
+use kube::runtime::reflector::ObjectRef;
+use kube::{Resource, ResourceExt};
+use plan::dataplane::Kind;
+use runtime::hub::{Hub, Names, Place};
+use webhooks::world::{Found, Holder, Named, World};
+
+/// The stores.
+pub struct Stores {
+    /// What is reconciled.
+    pub hubs: Hubs,
+    /// What is looked up.
+    pub others: Others,
+    /// Where both look.
+    pub places: Vec<Place>,
+}
+
+impl Stores {
+    /// Whether all objects of a kind of the reconciled ones are known there, by the name of its watch.
+    fn covers(&self, namespace: &str, kind: &str) -> bool {
+        let mut there = self.places.iter().filter(|place| place.holds(namespace));
+        there.any(|place| self.hubs.coverage.is_listed(place, kind))
+    }
+
+    fn exists_reference(&self, kind: Kind, namespace: &str, name: &str) -> Found<()> {
+        let (watch, own) = match kind {
+            Kind::Secret => (Names::known_as::<crds::k8s::Secret>(), true),
+            Kind::ConfigMap => (Names::known_as::<crds::k8s::ConfigMap>(), false),
+        };
+        let covered = self.covers(namespace, &watch)
+            && (!own || self.covers(namespace, &Hub::<crds::k8s::Secret>::known_as()));
+        found(self.hubs.exists(kind, namespace, name).then_some(()), covered)
+    }
+
+    fn holder(&self, namespace: &str, name: &str) -> Option<Holder> {
+        let key = ObjectRef::<Service>::new(name).within(namespace);
+        if let Some(ours) = self.hubs.services.get(&key) {
+            let kind = crds::k8s::kind::<DataPlane>();
+            let owner = ours.owner_references().iter().find(|owner| owner.kind == kind);
+            return Some(owner.map_or(Holder::Stranger, |owner| Holder::DataPlane(owner.name.clone())));
+        }
+        self.others.services.contains(namespace, name).then_some(Holder::Stranger)
+    }
+}
+
+impl World for Stores {
+    fn exists(&self, kind: Named, namespace: &str, name: &str) -> Found<()> {
+        match kind {
+            Named::Secret => self.exists_reference(Kind::Secret, namespace, name),
+            Named::ConfigMap => self.exists_reference(Kind::ConfigMap, namespace, name),
+            Named::GatewayConfiguration => {
+                let key = ObjectRef::<GatewayConfiguration>::new(name).within(namespace);
+                let there = self.others.configurations.get(&key).map(drop);
+                found(there, self.others.knows::<GatewayConfiguration>(namespace))
+            }
+        }
+    }
+
+    fn service(&self, namespace: &str, name: &str) -> Found<Holder> {
+        let covered =
+            self.others.knows_services(namespace) && self.covers(namespace, &Hub::<Service>::known_as());
+        found(self.holder(namespace, name), covered)
+    }
+
+    fn dataplane(&self, namespace: &str, name: &str) -> Found<Arc<DataPlane>> {
+        let key = ObjectRef::new(name).within(namespace);
+        found(self.hubs.dataplanes.get(&key), self.covers(namespace, &Hub::<DataPlane>::known_as()))
+    }
+
+    fn dataplanes(&self, namespace: &str) -> Vec<Arc<DataPlane>> {
+        within(&self.hubs.dataplanes, namespace)
+    }
+
+    fn controlplanes(&self, namespace: &str) -> Vec<Arc<ControlPlane>> {
+        within(&self.others.controlplanes, namespace)
+    }
+
+    fn grants(&self, namespace: &str) -> Found<Vec<Arc<WatchNamespaceGrant>>> {
+        let covered = self.others.knows::<WatchNamespaceGrant>(namespace);
+        found(covered.then(|| within(&self.others.grants, namespace)), covered)
+    }
+
+    fn gateway_class(&self, name: &str) -> Found<String> {
+        match self.others.classes.controller(name) {
+            Some(controller) => found(controller, true),
+            None => Found::Unknown,
+        }
+    }
+}
+
+fn found<T>(there: Option<T>, covered: bool) -> Found<T> {
+    match there {
+        Some(there) => Found::Here(there),
+        None if covered => Found::Absent,
+        None => Found::Unknown,
+    }
+}
+
+fn within<K>(hub: &Hub<K>, namespace: &str) -> Vec<Arc<K>>
+where
+    K: Resource<DynamicType = ()> + runtime::hub::Watched,
+{
+    hub.select(|object| object.meta().namespace.as_deref() == Some(namespace))
+}

@@ -1,0 +1,90 @@
+//! The operator as two replicas in pods: whatever becomes of one of them, no review goes unanswered.
+//!
+//! The scenarios take turns, for there is one Deployment.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use cluster::Options;
+use crds::names::NAMESPACE;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams};
+use tests::install::{self, Deploy};
+use tests::reviews::Reviews;
+use tests::world::{self, Scenario, World};
+use tests::{Operator, artifacts, endpoints, scenarios, wait};
+use tokio::sync::MutexGuard;
+
+/// Reviews a second: half as many creations.
+const RATE: u32 = 200;
+/// Longer than a pod may take to end.
+const GONE: Duration = Duration::from_mins(1);
+
+fn main() -> ExitCode {
+    world::run(
+        Options::default(),
+        scenarios![
+            a_rolling_restart_leaves_no_review_unanswered,
+            a_pod_that_goes_leaves_no_review_unanswered
+        ],
+    )
+}
+
+async fn a_rolling_restart_leaves_no_review_unanswered(s: Scenario) -> Result<()> {
+    let _turn = deployed(&s.world).await?;
+    let client = &s.world.client;
+    let before = (install::strict(client).await?, install::pods(client).await?);
+    let reviews = Reviews::begin(&s.world.cluster, &s.namespace, RATE).await?;
+    let mut restart = s.world.cluster.kubectl()?;
+    let deployment = format!("deployment/{}", install::NAME);
+    install::run(restart.args(["rollout", "restart", &deployment, "--namespace", NAMESPACE])).await?;
+    install::rolled(client).await?;
+    for pod in &before.1 {
+        gone(&s, pod).await?;
+    }
+    let answers = reviews.end().await?;
+    eprintln!("rolling restart: {}", answers.text());
+    answers.all_good()?;
+    // A restart takes nothing back that was proved, and writes nothing that is so already.
+    ensure!(install::strict(client).await? == before.0, "the configurations were written again");
+    Ok(())
+}
+
+async fn a_pod_that_goes_leaves_no_review_unanswered(s: Scenario) -> Result<()> {
+    let _turn = deployed(&s.world).await?;
+    let client = &s.world.client;
+    install::strict(client).await?;
+    let reviews = Reviews::begin(&s.world.cluster, &s.namespace, RATE).await?;
+    let pod = install::pods(client).await?.pop().context("there is no pod")?;
+    pods(&s).delete(&pod.name_any(), &DeleteParams::default()).await?;
+    gone(&s, &pod).await?;
+    install::rolled(client).await?;
+    let answers = reviews.end().await?;
+    eprintln!("pod deleted: {}", answers.text());
+    answers.all_good()
+}
+
+/// The operator in pods, in the place of the process that the box came with; for one scenario at a time.
+async fn deployed(world: &World) -> Result<MutexGuard<'_, Option<Operator>>> {
+    let mut running = world.operator.lock().await;
+    if let Some(operator) = running.take() {
+        endpoints::withdraw(&world.client, 0).await?;
+        operator.terminate()?;
+        operator.ended().await?;
+        world.cluster.import(&artifacts::image("silverback")?).await?;
+        install::deploy(&world.client, &Deploy::default()).await?;
+        install::explained(&world.cluster, install::strict(&world.client).await).await?;
+        Reviews::answered(&world.cluster, "default").await?;
+    }
+    Ok(running)
+}
+
+fn pods(s: &Scenario) -> Api<Pod> {
+    Api::namespaced(s.world.client.clone(), NAMESPACE)
+}
+
+async fn gone(s: &Scenario, pod: &Pod) -> Result<()> {
+    wait::gone(&pods(s), &pod.name_any(), GONE).await
+}

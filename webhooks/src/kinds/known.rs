@@ -1,0 +1,77 @@
+//! A world for tests: everything that is in it is known, and nothing else exists.
+
+use std::sync::Arc;
+
+use crds::{ControlPlane, DataPlane, WatchNamespaceGrant};
+use plan::dataplane::Settings;
+use serde_json::{Value, json};
+
+use super::{Judge, Kind, Subject, default, judge};
+use crate::verdict::Verdict;
+use crate::world::{Found, Holder, Named, World};
+
+/// Who the classes named `ours` belong to.
+pub const CONTROLLER: &str = "konghq.com/gateway-operator";
+
+/// What exists.
+#[derive(Default)]
+pub struct Known {
+    /// Secrets, `ConfigMaps` and `GatewayConfigurations`, by name.
+    pub names: Vec<&'static str>,
+    /// Services and whose they are.
+    pub services: Vec<(&'static str, Holder)>,
+    /// `DataPlanes`.
+    pub dataplanes: Vec<Arc<DataPlane>>,
+    /// `ControlPlanes`.
+    pub controlplanes: Vec<Arc<ControlPlane>>,
+    /// Grants, of the namespace `open`.
+    pub grants: Vec<Arc<WatchNamespaceGrant>>,
+}
+
+impl World for Known {
+    fn exists(&self, _: Named, _: &str, name: &str) -> Found<()> {
+        if self.names.contains(&name) { Found::Here(()) } else { Found::Absent }
+    }
+    fn service(&self, _: &str, name: &str) -> Found<Holder> {
+        let found = self.services.iter().find(|(known, _)| *known == name);
+        found.map_or(Found::Absent, |(_, holder)| Found::Here(holder.clone()))
+    }
+    fn dataplane(&self, _: &str, name: &str) -> Found<Arc<DataPlane>> {
+        let found = self.dataplanes.iter().find(|known| known.metadata.name.as_deref() == Some(name));
+        found.map_or(Found::Absent, |found| Found::Here(found.clone()))
+    }
+    fn dataplanes(&self, _: &str) -> Vec<Arc<DataPlane>> {
+        self.dataplanes.clone()
+    }
+    fn controlplanes(&self, _: &str) -> Vec<Arc<ControlPlane>> {
+        self.controlplanes.clone()
+    }
+    fn grants(&self, namespace: &str) -> Found<Vec<Arc<WatchNamespaceGrant>>> {
+        if namespace == "open" { Found::Here(self.grants.clone()) } else { Found::Absent }
+    }
+    fn gateway_class(&self, name: &str) -> Found<String> {
+        Found::Here(if name == "ours" { CONTROLLER } else { "example.com/other" }.to_owned())
+    }
+}
+
+/// An object named `edge` in the namespace `team`.
+pub fn object(spec: &Value) -> Value {
+    json!({ "metadata": { "name": "edge", "namespace": "team" }, "spec": spec })
+}
+
+/// The verdict on an object, defaults filled in, and on its update where one is given.
+pub fn judged(world: &Known, kind: Kind, spec: &Value, old: Option<&Value>) -> Verdict {
+    let mut object = object(spec);
+    default(kind, &mut object);
+    let settings = Settings { image: "kong:test".into() };
+    judge(
+        &Subject { kind, object: &object, old },
+        &Judge { settings: &settings, controller: CONTROLLER, world },
+    )
+}
+
+/// Problems as `path: message`, and warnings.
+pub fn told(verdict: &Verdict) -> (Vec<String>, Vec<String>) {
+    let problems = verdict.problems.iter().map(|p| format!("{}: {}", p.path, p.message)).collect();
+    (problems, verdict.warnings.clone())
+}

@@ -1,0 +1,152 @@
+//! The routes as HTTP.
+//!
+//! In: requests. Out: an answer to each: 200 and a review, except where nobody can be meant to read one (another
+//! method, another path, or more requests than there is room for). A body is read up to a limit and within a deadline.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use http_body_util::BodyExt;
+use plan::dataplane::Settings;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout};
+
+use crate::kinds::Judge;
+use crate::review::{self, Answer, Decision};
+use crate::routes::{ROUTES, Route};
+use crate::world::World;
+
+/// Two objects of the size that the API server takes (3 MiB each), and a review around them.
+pub const LIMIT: usize = 7 * 1024 * 1024;
+/// How long a body may take. The API server waits 5 s for the answer.
+const BODY: Duration = Duration::from_secs(4);
+/// How many bytes of bodies there are at a time, in KiB: each request holds what it has sent, and no more.
+const ROOM: usize = 64 * 1024;
+/// How many large objects are judged at a time.
+const LARGE_AT_A_TIME: usize = 2;
+/// From this size of a body on judging it takes long enough to be kept off the threads that wait for the network.
+const LARGE: usize = 64 * 1024;
+/// How long a large one waits for its turn.
+const TURN: Duration = Duration::from_secs(4);
+
+/// Hears of an answer.
+pub type Told = Arc<dyn Fn(&Route, Decision, Duration) + Send + Sync>;
+
+/// What answers follow.
+#[derive(Clone)]
+pub struct Server {
+    /// What the operator was told.
+    pub settings: Arc<Settings>,
+    /// `spec.controllerName` of the classes that are ours.
+    pub controller: Arc<str>,
+    /// What is known of other objects.
+    pub world: Arc<dyn World>,
+    /// Is told of each answer, and how long it took from the first byte of the body to here.
+    pub told: Told,
+}
+
+#[derive(Clone)]
+struct Shared {
+    server: Server,
+    room: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+}
+
+/// The router.
+pub fn router(server: Server) -> Router {
+    let room = Arc::new(Semaphore::new(ROOM));
+    let shared = Shared { server, room, turns: Arc::new(Semaphore::new(LARGE_AT_A_TIME)) };
+    ROUTES
+        .iter()
+        .fold(Router::new(), |router, route| {
+            let asked = async move |State(shared): State<Shared>, request: Request| {
+                shared.answer(route, request).await
+            };
+            router.route(route.path, post(asked))
+        })
+        .with_state(shared)
+}
+
+impl Shared {
+    async fn answer(&self, route: &'static Route, request: Request) -> Response {
+        let begun = Instant::now();
+        let answer = match timeout(BODY, whole(request.into_body(), &self.room)).await {
+            Ok(Ok(body)) => self.judged(route, body).await,
+            Ok(Err(Cut::TooLarge(beginning))) => Some(review::too_large(route, &beginning, LIMIT)),
+            Ok(Err(Cut::Broken)) => {
+                Some(Answer::failed(route, String::new(), 400, "the body did not arrive"))
+            }
+            Ok(Err(Cut::NoRoom)) => None,
+            Err(_) => Some(Answer::failed(route, String::new(), 408, "the body did not arrive in time")),
+        };
+        let Some(answer) = answer else {
+            let words = "more reviews than there is room for: try again";
+            return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], words).into_response();
+        };
+        (self.server.told)(route, answer.decision, begun.elapsed());
+        axum::Json(answer.review).into_response()
+    }
+
+    /// The answer; none where it would not come in time.
+    async fn judged(&self, route: &'static Route, body: Held<'_>) -> Option<Answer> {
+        if body.bytes.len() < LARGE {
+            return Some(self.server.judge(route, &body.bytes));
+        }
+        let turn = timeout(TURN, Arc::clone(&self.turns).acquire_owned()).await.ok()?.ok()?;
+        let (server, bytes) = (self.server.clone(), body.bytes);
+        let judged = spawn_blocking(move || {
+            let answer = server.judge(route, &bytes);
+            drop(turn);
+            answer
+        });
+        judged.await.ok()
+    }
+}
+
+impl Server {
+    fn judge(&self, route: &Route, body: &[u8]) -> Answer {
+        let Self { settings, controller, world, .. } = self;
+        review::answer(route, &Judge { settings, controller, world: world.as_ref() }, body)
+    }
+}
+
+/// A body, and the room that it takes.
+struct Held<'a> {
+    bytes: Vec<u8>,
+    _room: SemaphorePermit<'a>,
+}
+
+/// Why there is no body.
+enum Cut {
+    /// It is too large; how it begins.
+    TooLarge(Vec<u8>),
+    /// The connection broke.
+    Broken,
+    /// Others take all the room.
+    NoRoom,
+}
+
+async fn whole(mut body: Body, room: &Semaphore) -> Result<Held<'_>, Cut> {
+    let mut bytes = Vec::new();
+    let mut held = room.try_acquire_many(1).map_err(|_| Cut::NoRoom)?;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Cut::Broken)?.into_data() else { continue };
+        let left = LIMIT - bytes.len();
+        let kept = data.get(..left).unwrap_or(&data);
+        let wanted = u32::try_from((bytes.len() + kept.len()) / 1024 + 1).unwrap_or(u32::MAX);
+        let more = wanted.saturating_sub(u32::try_from(held.num_permits()).unwrap_or(u32::MAX));
+        held.merge(room.try_acquire_many(more).map_err(|_| Cut::NoRoom)?);
+        bytes.extend_from_slice(kept);
+        if data.len() > left {
+            return Err(Cut::TooLarge(bytes));
+        }
+    }
+    Ok(Held { bytes, _room: held })
+}

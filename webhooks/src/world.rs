@@ -1,0 +1,85 @@
+//! What is known of objects other than the one that is looked at.
+//!
+//! In the operator it is what the watch stores hold; offline, the other manifests at hand. Nothing is asked for: what
+//! is not known is [`Found::Unknown`], and no rule may fail for it.
+
+use std::sync::Arc;
+
+use crds::{ControlPlane, DataPlane, WatchNamespaceGrant};
+
+/// The answer to a question about another object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found<T> {
+    /// It is there.
+    Here(T),
+    /// It is known not to be there.
+    Absent,
+    /// Nobody here knows.
+    Unknown,
+}
+
+/// Kinds of which only names are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// A `Secret`.
+    Secret,
+    /// A `ConfigMap`.
+    ConfigMap,
+    /// A `GatewayConfiguration`.
+    GatewayConfiguration,
+}
+
+/// A `Service`, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// A `DataPlane` of this name in the same namespace.
+    DataPlane(String),
+    /// Nobody that this product knows.
+    Stranger,
+}
+
+/// Other objects, by what is asked about them.
+pub trait World: Send + Sync {
+    /// Whether there is an object of that name.
+    fn exists(&self, kind: Named, namespace: &str, name: &str) -> Found<()>;
+    /// Who has the Service of that name.
+    fn service(&self, namespace: &str, name: &str) -> Found<Holder>;
+    /// The `DataPlane` of that name.
+    fn dataplane(&self, namespace: &str, name: &str) -> Found<Arc<DataPlane>>;
+    /// The `DataPlane`s of a namespace that are known.
+    fn dataplanes(&self, namespace: &str) -> Vec<Arc<DataPlane>>;
+    /// The `ControlPlane`s of a namespace that are known.
+    fn controlplanes(&self, namespace: &str) -> Vec<Arc<ControlPlane>>;
+    /// The grants of a namespace; `Unknown` where that namespace is not watched.
+    fn grants(&self, namespace: &str) -> Found<Vec<Arc<WatchNamespaceGrant>>>;
+    /// `spec.controllerName` of the `GatewayClass` of that name.
+    fn gateway_class(&self, name: &str) -> Found<String>;
+}
+
+/// Nothing is known.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nothing;
+
+impl World for Nothing {
+    fn exists(&self, _: Named, _: &str, _: &str) -> Found<()> {
+        Found::Unknown
+    }
+    fn service(&self, _: &str, _: &str) -> Found<Holder> {
+        Found::Unknown
+    }
+    fn dataplane(&self, _: &str, _: &str) -> Found<Arc<DataPlane>> {
+        Found::Unknown
+    }
+    fn dataplanes(&self, _: &str) -> Vec<Arc<DataPlane>> {
+        Vec::new()
+    }
+    fn controlplanes(&self, _: &str) -> Vec<Arc<ControlPlane>> {
+        Vec::new()
+    }
+    fn grants(&self, _: &str) -> Found<Vec<Arc<WatchNamespaceGrant>>> {
+        Found::Unknown
+    }
+    fn gateway_class(&self, _: &str) -> Found<String> {
+        Found::Unknown
+    }
+}
