@@ -13,7 +13,7 @@ use crate::{show, tree};
 /// Run all tests: of the crates, of the stand-ins, and the suites on real clusters in boxes. Needs root.
 ///
 /// The first run builds Kubernetes, the node runtime, CoreDNS, metrics-server, kwok and cert-manager from their Go
-/// modules (about 17 minutes on two cores) and this workspace (about 6); later ones take about 16 minutes. Words after `--` go to `cargo test`, as
+/// modules (about 17 minutes on two cores) and this workspace (about 6); later ones take about 23 minutes. Words after `--` go to `cargo test`, as
 /// in `cargo xtask test -- --package tests --test dataplane`.
 #[derive(clap::Args)]
 pub struct Arguments {

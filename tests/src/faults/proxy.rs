@@ -105,6 +105,24 @@ impl Proxy {
         *lock(&self.shared.script) = Box::new(script);
     }
 
+    /// Lets `number` requests that are `meant` through, holds the answer to the last of them, and lets none through
+    /// after it.
+    pub fn hold_after(&self, number: usize, meant: impl Fn(&Asked) -> bool + Send + 'static) {
+        let mut left = number;
+        self.script(move |asked| {
+            if !meant(asked) {
+                return Fault::None;
+            }
+            let fault = match left {
+                0 => Fault::Withheld,
+                1 => Fault::Held,
+                _ => Fault::None,
+            };
+            left = left.saturating_sub(1);
+            fault
+        });
+    }
+
     /// From now on nothing is done to any request.
     pub fn calm(&self) {
         self.script(|_| Fault::None);

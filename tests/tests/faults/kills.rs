@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use tests::faults::{Fault, Lane, State, events, revision};
+use tests::faults::{Lane, State, events, revision};
 use tests::world::Scenario;
 
 use crate::{delete, first, idle, no_more_than, second};
@@ -144,22 +144,11 @@ async fn undisturbed(lane: &Lane, name: &str, spec: serde_json::Value) -> Result
     Ok(Undisturbed { state: State::of(&lane.scenario, name).await?, writes: written(lane, name) })
 }
 
-/// Lets `number` writes about `name` through, holds the answer to the last of them, and lets none through after it.
+/// Lets `number` writes about `name` through, and no more.
 fn hold_after(lane: &Lane, number: usize, name: &str) {
-    let (mut left, name) = (number, name.to_owned());
+    let name = name.to_owned();
     lane.proxy.written();
-    lane.proxy.script(move |asked| {
-        if !asked.is_write() || !asked.concerns(&name) {
-            return Fault::None;
-        }
-        let fault = match left {
-            0 => Fault::Withheld,
-            1 => Fault::Held,
-            _ => Fault::None,
-        };
-        left = left.saturating_sub(1);
-        fault
-    });
+    lane.proxy.hold_after(number, move |asked| asked.is_write() && asked.concerns(&name));
 }
 
 /// Waits until the answer is held. Returns false when so many writes did not come; `expected` gives them a little time

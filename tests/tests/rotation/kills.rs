@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use crds::names::NAMESPACE;
-use tests::faults::{Asked, Fault, Proxy};
+use tests::faults::{Asked, Proxy};
 use tests::world::Scenario;
 
 use crate::handshakes::Handshakes;
@@ -24,7 +24,7 @@ pub async fn a_kill_after_each_write_of_a_rotation_ends_as_undisturbed(s: Scenar
     let mut before = stage.at_rest().await?;
     let handshakes = Handshakes::begin(Arc::clone(&s.world), vec![9443]);
     for number in 1..=WRITES {
-        hold_after(&proxy, number);
+        proxy.hold_after(number, is_ours);
         stage.ask("authority").await?;
         let held = tokio::time::timeout(LATE, proxy.held()).await;
         ensure!(held.is_ok(), "write {number} did not come");
@@ -52,23 +52,7 @@ pub async fn a_kill_after_each_write_of_a_rotation_ends_as_undisturbed(s: Scenar
     stage.end().await
 }
 
-/// Lets `number` writes of a rotation through, holds the answer to the last of them, and lets none through after it.
-fn hold_after(proxy: &Proxy, number: usize) {
-    let mut left = number;
-    proxy.script(move |asked| {
-        if !is_ours(asked) {
-            return Fault::None;
-        }
-        let fault = match left {
-            0 => Fault::Withheld,
-            1 => Fault::Held,
-            _ => Fault::None,
-        };
-        left = left.saturating_sub(1);
-        fault
-    });
-}
-
+/// Whether it is a write of a rotation.
 fn is_ours(asked: &Asked) -> bool {
     let kinds = ["secrets", "mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
     asked.is_write() && kinds.contains(&asked.resource.as_str())
