@@ -1,13 +1,15 @@
 //! What a TLS client needs that trusts certain certificates and no others.
 //!
-//! In: authorities, or one certificate. Out: a configuration of rustls. Never: the authorities of the system.
+//! In: authorities, or one certificate, and the time. Out: a configuration of rustls. Never: the authorities of the system.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::time_provider::TimeProvider;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::error::Error;
@@ -22,12 +24,14 @@ pub enum Trusts<'a> {
     Only(&'a str),
 }
 
-/// A client that resumes no session, so that it is shown a certificate at each connection.
-pub fn client(trusts: Trusts<'_>) -> Result<ClientConfig, Error> {
+/// A client that resumes no session, so that it is shown a certificate at each connection. For it, it is always `now`:
+/// it is made for connections that begin at once.
+pub fn client(trusts: Trusts<'_>, now: SystemTime) -> Result<ClientConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let unusable = |error: &dyn std::fmt::Display| Error::Certificate(error.to_string());
-    let config =
-        ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
+    let time = Arc::new(At(now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()));
+    let config = ClientConfig::builder_with_details(Arc::clone(&provider), time);
+    let config = config.with_safe_default_protocol_versions();
     let config = config.map_err(|error| unusable(&error))?.dangerous();
     let mut config = match trusts {
         Trusts::Only(pem) => {
@@ -45,6 +49,16 @@ pub fn client(trusts: Trusts<'_>) -> Result<ClientConfig, Error> {
     .with_no_client_auth();
     config.resumption = Resumption::disabled();
     Ok(config)
+}
+
+/// A clock that stands still.
+#[derive(Debug)]
+struct At(Duration);
+
+impl TimeProvider for At {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(self.0))
+    }
 }
 
 /// Takes one certificate and no other; its holder still has to prove that the key is theirs.

@@ -26,6 +26,9 @@ const SUBJECT: &str = "Silverback webhooks";
 /// costs nobody anything, and what happens every eight months is known to work.
 const AUTHORITY_LIFE: Duration = Duration::from_hours(365 * 24);
 
+/// How long an authority before is trusted at most, if the grace is no longer than that.
+const LONGEST_OVERLAP: Duration = Duration::from_mins(10);
+
 /// How fast things change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
@@ -40,9 +43,10 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// A grace of that length, and everything else in proportion or as long as usual.
-    pub const fn with_grace(grace: Duration) -> Self {
-        let overlap = grace.saturating_mul(10);
+    /// A grace of that length. The overlap is ten times as long, but not longer than ten minutes unless the grace is:
+    /// loading a leaf takes servers no longer because clients are slow to learn of an authority.
+    pub fn with_grace(grace: Duration) -> Self {
+        let overlap = grace.saturating_mul(10).min(grace.max(LONGEST_OVERLAP));
         Self { grace, overlap, authority: AUTHORITY_LIFE, leaf: LEAF_LIFE }
     }
 }
@@ -72,7 +76,8 @@ pub struct View<'a> {
     /// For how long the state has been as it is, with every client known to trust its whole bundle; none while one is
     /// not.
     pub trusted: Option<Duration>,
-    /// The time.
+    /// The time; never before what is stored was stored, by the clock of whoever stores it: a clock that is late would
+    /// take what is good for not valid yet.
     pub now: SystemTime,
     /// How fast things change.
     pub pace: Pace,

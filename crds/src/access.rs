@@ -3,6 +3,8 @@
 //! In: nothing. Out: one table, from which the roles are generated and against which recorded calls
 //! can be compared. Never: a wildcard, or a right that no code uses.
 
+pub mod controller;
+
 /// Where a right holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -40,15 +42,28 @@ const READ: &[&str] = &["list", "watch"];
 /// a name is free, and without `delete` clusters that enforce the rights behind owner references refuse ours.
 const OWN: &[&str] = &["create", "delete", "get", "list", "patch", "watch"];
 
+/// Group of Gateway API's kinds.
+const GATEWAY: &str = crate::gatewayapi::GROUP;
+
+/// A right on objects of every name.
+const fn grant(
+    scope: Scope,
+    (group, resource): (&'static str, &'static str),
+    verbs: &'static [&'static str],
+    why: &'static str,
+) -> Grant {
+    Grant { scope, group, resource, verbs, names: ALL, why }
+}
+
 /// Every right of the operator.
 pub const GRANTS: &[Grant] = &[
     Grant {
         scope: Scope::Watched,
         group: "gateway-operator.konghq.com",
         resource: "dataplanes",
-        verbs: READ,
+        verbs: OWN,
         names: ALL,
-        why: "the kind that it reconciles",
+        why: "the kind that it reconciles, and makes for Gateways",
     },
     Grant {
         scope: Scope::Watched,
@@ -70,9 +85,25 @@ pub const GRANTS: &[Grant] = &[
         scope: Scope::Watched,
         group: "gateway-operator.konghq.com",
         resource: "controlplanes",
-        verbs: READ,
+        verbs: OWN,
         names: ALL,
-        why: "at admission: whether a DataPlane is configured by two of them",
+        why: "the kind that it reconciles, and makes for Gateways; a finalizer keeps one until what has no owner reference is gone",
+    },
+    Grant {
+        scope: Scope::Watched,
+        group: "gateway-operator.konghq.com",
+        resource: "controlplanes/finalizers",
+        verbs: &["update"],
+        names: ALL,
+        why: "owner references that block deletion need it where OwnerReferencesPermissionEnforcement is on, as on OpenShift",
+    },
+    Grant {
+        scope: Scope::Watched,
+        group: "gateway-operator.konghq.com",
+        resource: "controlplanes/status",
+        verbs: &["patch"],
+        names: ALL,
+        why: "conditions",
     },
     Grant {
         scope: Scope::Watched,
@@ -80,7 +111,7 @@ pub const GRANTS: &[Grant] = &[
         resource: "gatewayconfigurations",
         verbs: READ,
         names: ALL,
-        why: "at admission: whether one that a Gateway or its class refers to exists",
+        why: "how Gateways are made; at admission, whether one that is referred to exists",
     },
     Grant {
         scope: Scope::Watched,
@@ -88,7 +119,7 @@ pub const GRANTS: &[Grant] = &[
         resource: "watchnamespacegrants",
         verbs: READ,
         names: ALL,
-        why: "at admission: whether a ControlPlane may watch a namespace",
+        why: "whether a ControlPlane may watch a namespace",
     },
     Grant {
         scope: Scope::Watched,
@@ -96,7 +127,7 @@ pub const GRANTS: &[Grant] = &[
         resource: "deployments",
         verbs: OWN,
         names: ALL,
-        why: "the pods of a DataPlane",
+        why: "the pods of a DataPlane and of a ControlPlane",
     },
     Grant {
         scope: Scope::Watched,
@@ -120,7 +151,31 @@ pub const GRANTS: &[Grant] = &[
         resource: "services",
         verbs: OWN,
         names: ALL,
-        why: "the ingress and the admin Service of a DataPlane",
+        why: "the ingress and the admin Service of a DataPlane, and the webhook of a ControlPlane",
+    },
+    Grant {
+        scope: Scope::Watched,
+        group: "",
+        resource: "serviceaccounts",
+        verbs: OWN,
+        names: ALL,
+        why: "who the pods of a ControlPlane are",
+    },
+    Grant {
+        scope: Scope::Watched,
+        group: "rbac.authorization.k8s.io",
+        resource: "rolebindings",
+        verbs: OWN,
+        names: ALL,
+        why: "what a ControlPlane may do in a namespace that it watches",
+    },
+    Grant {
+        scope: Scope::Watched,
+        group: "rbac.authorization.k8s.io",
+        resource: "roles",
+        verbs: OWN,
+        names: ALL,
+        why: "what a ControlPlane may do in a namespace that it watches; nothing that the operator may not do itself",
     },
     Grant {
         scope: Scope::Watched,
@@ -146,6 +201,39 @@ pub const GRANTS: &[Grant] = &[
         names: ALL,
         why: "why a DataPlane is not ready: images, crashes, scheduling",
     },
+    grant(Scope::Watched, (GATEWAY, "gateways"), READ, "the kind that it reconciles"),
+    grant(
+        Scope::Watched,
+        (GATEWAY, "gateways/finalizers"),
+        &["update"],
+        "owner references that block deletion need it where OwnerReferencesPermissionEnforcement is on, as on OpenShift",
+    ),
+    grant(Scope::Watched, (GATEWAY, "gateways/status"), &["patch"], "conditions, addresses and listeners"),
+    grant(Scope::Watched, (GATEWAY, "listenersets"), READ, "listeners besides those of a Gateway itself"),
+    grant(Scope::Watched, (GATEWAY, "listenersets/status"), &["patch"], "conditions and listeners"),
+    grant(
+        Scope::Watched,
+        (GATEWAY, "referencegrants"),
+        READ,
+        "whether a Gateway may refer to a Secret of another namespace",
+    ),
+    grant(Scope::Watched, (GATEWAY, "httproutes"), READ, "how many routes are attached to each listener"),
+    grant(Scope::Watched, (GATEWAY, "grpcroutes"), READ, "how many routes are attached to each listener"),
+    grant(Scope::Watched, (GATEWAY, "tlsroutes"), READ, "how many routes are attached to each listener"),
+    grant(Scope::Watched, (GATEWAY, "tcproutes"), READ, "how many routes are attached to each listener"),
+    grant(Scope::Watched, (GATEWAY, "udproutes"), READ, "how many routes are attached to each listener"),
+    grant(
+        Scope::Watched,
+        ("networking.k8s.io", "networkpolicies"),
+        OWN,
+        "leaves the admin API of a Gateway's data plane to its control plane",
+    ),
+    grant(
+        Scope::Watched,
+        ("gateway-operator.konghq.com", "gatewayconfigurations/status"),
+        &["patch"],
+        "who uses it, and what is wrong with it",
+    ),
     Grant {
         scope: Scope::Watched,
         group: "events.k8s.io",
@@ -198,23 +286,33 @@ pub const GRANTS: &[Grant] = &[
         scope: Scope::Cluster,
         group: "admissionregistration.k8s.io",
         resource: "validatingwebhookconfigurations",
-        verbs: &["get", "list", "patch", "watch"],
-        names: &["silverback"],
-        why: "fills in the webhooks of the configuration that manifests/webhook brings",
+        verbs: OWN,
+        names: ALL,
+        why: "fills in the webhooks of the configuration that manifests/webhook brings, and those of each ControlPlane",
+    },
+    Grant {
+        scope: Scope::Cluster,
+        group: "rbac.authorization.k8s.io",
+        resource: "clusterrolebindings",
+        verbs: OWN,
+        names: ALL,
+        why: "what a ControlPlane may do in the whole cluster",
+    },
+    Grant {
+        scope: Scope::Cluster,
+        group: "rbac.authorization.k8s.io",
+        resource: "clusterroles",
+        verbs: OWN,
+        names: ALL,
+        why: "what a ControlPlane may do in the whole cluster; nothing that the operator may not do itself",
     },
     Grant {
         scope: Scope::Cluster,
         group: "apiextensions.k8s.io",
         resource: "customresourcedefinitions",
         verbs: READ,
-        names: &[
-            "controlplanes.gateway-operator.konghq.com",
-            "dataplanes.gateway-operator.konghq.com",
-            "gatewayclasses.gateway.networking.k8s.io",
-            "gatewayconfigurations.gateway-operator.konghq.com",
-            "watchnamespacegrants.gateway-operator.konghq.com",
-        ],
-        why: "when the kinds that it reads begin to be served",
+        names: ALL,
+        why: "when the kinds that it reads begin to be served, and which of Kong's own kinds there are",
     },
     Grant {
         scope: Scope::Cluster,
@@ -222,8 +320,15 @@ pub const GRANTS: &[Grant] = &[
         resource: "gatewayclasses",
         verbs: READ,
         names: ALL,
-        why: "at admission: whether a Gateway is ours",
+        why: "whether a Gateway is ours, and how it is made",
     },
+    grant(Scope::Cluster, ("", "namespaces"), READ, "which namespaces the selectors of listeners mean"),
+    grant(
+        Scope::Cluster,
+        (GATEWAY, "gatewayclasses/status"),
+        &["patch"],
+        "whether a class of ours is accepted",
+    ),
     Grant {
         scope: Scope::Cluster,
         group: "authentication.k8s.io",

@@ -20,6 +20,10 @@ use crate::port::Port;
 /// Image of the `proxy` container where none is given.
 pub const IMAGE: &str = "docker.io/library/kong:3.9";
 
+/// Image of the `controller` container where none is given: before 3.5.9 a Kong pod that was restarted could stay
+/// without configuration for ever, because Kong Ingress Controller lost the name to verify it by.
+pub const CONTROLLER_IMAGE: &str = "docker.io/kong/kubernetes-ingress-controller:3.5.13";
+
 /// Number of pods where neither `replicas` nor `scaling` is given.
 pub const REPLICAS: i32 = 1;
 
@@ -32,6 +36,20 @@ pub const MEMORY_REQUEST: &str = "256Mi";
 pub const CPU_LIMIT: &str = "1000m";
 /// Memory that the `proxy` container may use.
 pub const MEMORY_LIMIT: &str = "1000Mi";
+
+/// CPU that the `controller` container asks for.
+pub const CONTROLLER_CPU_REQUEST: &str = "100m";
+/// Memory that the `controller` container asks for: it keeps 70 to 80 MB of its own, and more for what it watches.
+pub const CONTROLLER_MEMORY_REQUEST: &str = "128Mi";
+/// Memory that the `controller` container may use. Kong Gateway Operator gives it 100Mi, which a moderate number of
+/// objects fills.
+pub const CONTROLLER_MEMORY_LIMIT: &str = "512Mi";
+/// Kong Ingress Controller's own port for its probes.
+pub const CONTROLLER_HEALTH_PORT: Port = Port::constant(10_254);
+/// Kong Ingress Controller's own port for metrics.
+pub const CONTROLLER_METRICS_PORT: Port = Port::constant(10_255);
+/// Kong Ingress Controller's own port for admission.
+pub const CONTROLLER_WEBHOOK_PORT: Port = Port::constant(8080);
 
 /// Port of the ingress Service for plain HTTP.
 pub const HTTP_PORT: Port = Port::constant(80);

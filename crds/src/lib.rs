@@ -11,6 +11,7 @@ pub mod conditions;
 pub mod controlplane;
 pub mod dataplane;
 pub mod defaults;
+pub mod gatewayapi;
 pub mod gatewayconfiguration;
 pub mod grant;
 pub mod k8s;

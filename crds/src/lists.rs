@@ -4,6 +4,8 @@
 //! `k8s.io/api/core/v1` (`listMapKey`, and `patchMergeKey` where there is none); a list that is not in it is
 //! replaced as a whole.
 
+use std::fmt::Write;
+
 use serde_json::Value;
 
 const KEYS: &[(&str, &[&str])] = &[
@@ -38,6 +40,21 @@ pub fn key(item: &Value, key: &str) -> Value {
     item.get(key).cloned().unwrap_or(default)
 }
 
+/// Adds one key of an item to the name by which the item is known: text and other values never give the same name. A
+/// port without a protocol is a TCP port.
+pub fn spell_key(item: &Value, key: &str, name: &mut String) {
+    match item.get(key) {
+        Some(Value::String(text)) => {
+            // The length tells where it ends, whatever is in it. Writing to a string does not fail.
+            let _ = write!(name, "{}\"{text}", text.len());
+        }
+        Some(other) => drop(write!(name, "{other}")),
+        None if key == "protocol" => name.push_str("3\"TCP"),
+        None => name.push_str("null"),
+    }
+    name.push('\n');
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +65,13 @@ mod tests {
         assert_eq!(keys("ports", &[json!({"containerPort": 1})]), Some(&["containerPort", "protocol"][..]));
         assert_eq!(keys("ports", &[json!({"port": 1})]), Some(&["port", "protocol"][..]));
         assert_eq!(keys("tolerations", &[]), None);
-        assert_eq!(key(&json!({}), "protocol"), json!("TCP"));
+        let spelt = |item: Value, key: &str| {
+            let mut name = String::new();
+            spell_key(&item, key, &mut name);
+            name
+        };
+        assert_eq!(spelt(json!({}), "protocol"), spelt(json!({ "protocol": "TCP" }), "protocol"));
+        assert_eq!(spelt(json!({}), "name"), spelt(json!({ "name": null }), "name"));
+        assert_ne!(spelt(json!({ "name": "1" }), "name"), spelt(json!({ "name": 1 }), "name"));
     }
 }

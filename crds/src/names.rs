@@ -39,6 +39,12 @@ pub mod labels {
     pub const SERVICE_STATE: &str = "gateway-operator.konghq.com/dataplane-service-state";
     /// Whether a Deployment serves (`live`) or waits for promotion (`preview`).
     pub const DEPLOYMENT_STATE: &str = "gateway-operator.konghq.com/dataplane-deployment-state";
+    /// Name of the owner, where an owner reference is not possible.
+    pub const OWNER_NAME: &str = "gateway-operator.konghq.com/managed-by-name";
+    /// Namespace of the owner, where an owner reference is not possible.
+    pub const OWNER_NAMESPACE: &str = "gateway-operator.konghq.com/managed-by-namespace";
+    /// Name of the Gateway that an object serves: Gateway API's own label.
+    pub const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
     /// On a certificate Secret: the Service whose name it certifies.
     pub const SERVICE_SECRET: &str = "gateway-operator.konghq.com/service-secret";
     /// The track, that is the Deployment, that a pod belongs to; fixed when the track is made.
@@ -51,6 +57,10 @@ pub mod labels {
 pub mod values {
     /// [`super::labels::MANAGED_BY`] on children of a `DataPlane`.
     pub const DATAPLANE: &str = "dataplane";
+    /// [`super::labels::MANAGED_BY`] on children of a `ControlPlane`.
+    pub const CONTROLPLANE: &str = "controlplane";
+    /// [`super::labels::MANAGED_BY`] on what is made for a `Gateway`.
+    pub const GATEWAY: &str = "gateway";
     /// [`super::labels::SERVICE_TYPE`] of the Service that takes traffic.
     pub const INGRESS: &str = "ingress";
     /// [`super::labels::SERVICE_TYPE`] of the Service of the admin API.
@@ -74,6 +84,15 @@ pub mod annotations {
     pub const REVISION: &str = "gateway-operator.konghq.com/revision";
     /// On a pod: the whole name of its `DataPlane`, which the label `app` holds cut where it is long.
     pub const DATAPLANE: &str = "gateway-operator.konghq.com/dataplane";
+    /// On a pod: the whole name of its `ControlPlane`.
+    pub const CONTROLPLANE: &str = "gateway-operator.konghq.com/controlplane";
+    /// On an object that can have no owner reference: the uid of its owner, which alone decides whose it is.
+    pub const OWNER: &str = "gateway-operator.konghq.com/owner-uid";
+    /// On a pod of a `ControlPlane`: tells one version and router of Kong from another, which Kong Ingress Controller
+    /// asks for once.
+    pub const KONG: &str = "gateway-operator.konghq.com/kong";
+    /// On a Deployment of a `DataPlane`: its pods are ready when a control plane has configured them.
+    pub const CONFIGURED: &str = "gateway-operator.konghq.com/configured-by";
     /// On a pod template: hash of the admin certificate, so that a new one rolls the pods.
     pub const CERTIFICATE_HASH: &str = "gateway-operator.konghq.com/certificate-hash";
     /// On a Deployment: the number of replicas that its owner's specification gives; absent while an autoscaler,
@@ -89,6 +108,10 @@ pub mod annotations {
 pub mod managers {
     /// The Deployment, Services and other children of a `DataPlane`.
     pub const DATAPLANE: &str = "silverback/dataplane";
+    /// The children of a `ControlPlane`, and its finalizer.
+    pub const CONTROLPLANE: &str = "silverback/controlplane";
+    /// The children of a `Gateway`.
+    pub const GATEWAY: &str = "silverback/gateway";
     /// The number of replicas of a Deployment, while it passes from a user to an autoscaler.
     pub const AUTOSCALING: &str = "silverback/autoscaling";
     /// The certificates.
@@ -121,6 +144,50 @@ pub fn admin_certificate(dataplane: &str) -> String {
     child_name("dataplane-admin-cert", dataplane)
 }
 
+/// Secret with the authority whose clients the admin API of a `DataPlane` lets in.
+pub fn client_authority(dataplane: &str) -> String {
+    child_name("dataplane-client-ca", dataplane)
+}
+
+/// `NetworkPolicy` of a `Gateway`.
+pub fn network_policy(gateway: &str) -> String {
+    child_name("gateway", gateway)
+}
+
+/// Deployment, service account and Role of a `ControlPlane`.
+pub fn controller(controlplane: &str) -> String {
+    child_name("controlplane", controlplane)
+}
+
+/// Secret with the certificate that opens the admin API to a `ControlPlane`.
+pub fn controller_certificate(controlplane: &str) -> String {
+    suffixed(controlplane, "client")
+}
+
+/// Service of the admission webhook of a `ControlPlane`, and Secret with its certificate.
+pub fn controller_webhook(controlplane: &str) -> String {
+    suffixed(controlplane, "webhook")
+}
+
+/// `controlplane-<name>-<suffix>`, which would be cut before the suffix where the name is long.
+fn suffixed(controlplane: &str, suffix: &str) -> String {
+    let whole = format!("controlplane-{controlplane}-{suffix}");
+    if label(&whole) == whole { whole } else { child_name(&format!("controlplane-{suffix}"), controlplane) }
+}
+
+/// What a `ControlPlane` has without a namespace, and in namespaces of others. A namespace has no dot, so no two of
+/// these are the same.
+pub fn controller_abroad(namespace: &str, controlplane: &str) -> String {
+    let name = format!("controlplane.{namespace}.{controlplane}");
+    if name.len() <= LONGEST_SUBDOMAIN { name } else { label(&name) }
+}
+
+/// Lease of a `ControlPlane`: the name that Kong Gateway Operator gives it.
+pub fn election(controlplane: &str) -> String {
+    let name = format!("{controlplane}.konghq.com");
+    if name.len() <= LONGEST_SUBDOMAIN { name } else { label(&name) }
+}
+
 /// `HorizontalPodAutoscaler` of a `DataPlane`: its own name, as with Kong Gateway Operator.
 pub fn autoscaler(dataplane: &str) -> String {
     dataplane.to_owned()
@@ -133,6 +200,8 @@ pub fn disruption_budget(dataplane: &str) -> String {
 
 /// Longest name of a Service, value of a label and host name of a pod, in characters.
 const LONGEST: usize = 63;
+/// Longest name of most objects, in characters.
+const LONGEST_SUBDOMAIN: usize = 253;
 /// Characters of the hash that a name gets when it cannot be kept whole.
 const HASH: usize = 10;
 
@@ -192,6 +261,12 @@ mod tests {
         assert_eq!(admin_service("edge"), "dataplane-admin-edge");
         assert_eq!(admin_certificate("edge"), "dataplane-admin-cert-edge");
         assert_eq!(label_value("edge"), "edge");
+        assert_eq!(client_authority("edge"), "dataplane-client-ca-edge");
+        assert_eq!(controller("edge"), "controlplane-edge");
+        assert_eq!(controller_certificate("edge"), "controlplane-edge-client");
+        assert_eq!(controller_webhook("edge"), "controlplane-edge-webhook");
+        assert_eq!(controller_abroad("team", "edge"), "controlplane.team.edge");
+        assert_eq!(election("edge"), "edge.konghq.com");
         let longest = "x".repeat(LONGEST - "dataplane--1".len());
         assert_eq!(deployment(&longest, "1"), format!("dataplane-{longest}-1"));
     }
@@ -202,12 +277,20 @@ mod tests {
         let other = format!("{}y", "x".repeat(252));
         let dashes = format!("{}-{}", "x".repeat(41), "-".repeat(30));
         for name in [long.as_str(), &other, &dashes, "eu.edge", "a.b.c"] {
-            for child in
-                [deployment(name, "1"), ingress_service(name), admin_service(name), label_value(name)]
-            {
+            for child in [
+                deployment(name, "1"),
+                ingress_service(name),
+                admin_service(name),
+                label_value(name),
+                controller_certificate(name),
+                controller_webhook(name),
+            ] {
                 assert!(is_dns_label(&child), "{child}");
             }
+            assert_ne!(controller_certificate(name), controller_webhook(name));
+            assert!(controller_abroad("team", name).len() <= 253 && election(name).len() <= 253);
         }
+        assert_ne!(controller_abroad("team", &long), controller_abroad("team", &other));
         assert_ne!(deployment(&long, "1"), deployment(&other, "1"));
         assert_ne!(deployment("eu.edge", "1"), deployment("eu-edge", "1"));
     }

@@ -7,18 +7,35 @@
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 /// A `core/v1` `PodTemplateSpec`, whole or in part, that is merged onto the generated one.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
-pub struct PodTemplatePatch(pub Map<String, Value>);
+pub struct PodTemplatePatch(Value);
 
 impl PodTemplatePatch {
-    /// The patch as a JSON value, the form in which merges are written.
+    /// The patch as JSON, the form in which merges are written: always an object.
+    pub fn as_value(&self) -> &Value {
+        &self.0
+    }
+
+    /// A copy of it, to be changed.
     pub fn to_value(&self) -> Value {
-        Value::Object(self.0.clone())
+        self.0.clone()
+    }
+}
+
+impl From<Map<String, Value>> for PodTemplatePatch {
+    fn from(members: Map<String, Value>) -> Self {
+        Self(Value::Object(members))
+    }
+}
+
+impl<'de> Deserialize<'de> for PodTemplatePatch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Map::deserialize(deserializer).map(Self::from)
     }
 }
 

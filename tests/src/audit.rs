@@ -1,6 +1,6 @@
 //! What the operator asked of the API server, as the API server itself recorded it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 
@@ -54,6 +54,36 @@ pub fn within(cluster: &Cluster, namespace: &str) -> Result<Vec<String>> {
         }
     }
     Ok(requests)
+}
+
+/// What the operator asked for and was not refused, and what it was refused, as `VERB GROUP RESOURCE`; the group of the
+/// core is empty.
+///
+/// # Errors
+/// When the box keeps no audit log.
+pub fn rights(cluster: &Cluster) -> Result<(BTreeSet<String>, BTreeSet<String>)> {
+    let user = format!("system:serviceaccount:{NAMESPACE}:silverback");
+    let log = File::open(cluster.audit_log()).context("no audit log")?;
+    let (mut given, mut refused) = (BTreeSet::new(), BTreeSet::new());
+    for line in BufReader::new(log).lines() {
+        let Ok(entry) = serde_json::from_str::<Value>(&line?) else { continue };
+        let text = |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        if text("/user/username") != user || text("/objectRef/resource").is_empty() {
+            continue;
+        }
+        let parts = [text("/objectRef/resource"), text("/objectRef/subresource")];
+        let resource = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+        let right = format!("{} {} {resource}", text("/verb"), text("/objectRef/apiGroup"));
+        let decision = entry.get("annotations").and_then(|all| all.get("authorization.k8s.io/decision"));
+        let code = entry.pointer("/responseStatus/code").and_then(Value::as_u64);
+        let was_refused = decision.and_then(Value::as_str) == Some("forbid") || code == Some(403);
+        if was_refused {
+            refused.insert(right)
+        } else {
+            given.insert(right)
+        };
+    }
+    Ok((given, refused))
 }
 
 /// What came on top of `before`; only verbs that did.

@@ -51,7 +51,7 @@ pub fn unknown(kind: Kind, object: &Value) -> Vec<Problem> {
 /// Fields that a core/v1 `PodTemplateSpec` does not have; `path` says where it stands. Directives of strategic merge
 /// (`$patch` and others) are known.
 pub fn unknown_in_template(template: &PodTemplatePatch, path: &str) -> Vec<Problem> {
-    Walk { shapes: &TEMPLATE, problems: Vec::new() }.whole(&template.to_value(), path)
+    Walk { shapes: &TEMPLATE, problems: Vec::new() }.whole(template.as_value(), path)
 }
 
 struct Walk<'a> {

@@ -4,6 +4,7 @@
 //! can be read, whatever else is wrong. Never: a panic that reaches the caller, or an effect.
 
 mod answer;
+mod part;
 mod uid;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,6 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::kinds::{self, Judge, Subject};
 use crate::routes::{Act, Route};
+use part::Part;
 
 pub use answer::{Answer, Decision};
 pub use uid::of as uid;
@@ -96,18 +98,18 @@ fn of_request(route: &Route, judge: &Judge<'_>, request: Request<'_>) -> Answer 
     let (Some(object), true, true) = (request.object, creates, whole) else {
         return Answer::allowed(request.uid);
     };
-    let read = |raw: &RawValue| serde_json::from_str::<Value>(raw.get());
-    let object = match read(object) {
+    let part = if route.act == Act::Default { Part::Defaulted } else { Part::Judged };
+    let object = match part.read(object.get()) {
         Ok(object) => object,
         Err(error) => {
             let words = format!("the object cannot be read: {error}");
             return Answer::failed(route, request.uid, 400, &words);
         }
     };
-    let old = request.old_object.and_then(|raw| read(raw).ok()).filter(Value::is_object);
     match route.act {
         Act::Default => defaulted(route, request.uid, &object),
         Act::Validate => {
+            let old = request.old_object.and_then(|raw| Part::Judged.read(raw.get()).ok());
             let subject = Subject { kind: route.kind, object: &object, old: old.as_ref() };
             let verdict = kinds::judge(&subject, judge);
             Answer::decided(route, request.uid, &name(&object, &request.name), verdict)
@@ -116,6 +118,7 @@ fn of_request(route: &Route, judge: &Judge<'_>, request: Request<'_>) -> Answer 
     }
 }
 
+/// What is left out of the object is no part of any default, and so of no patch.
 fn defaulted(route: &Route, uid: String, object: &Value) -> Answer {
     let mut filled = object.clone();
     kinds::default(route.kind, &mut filled);

@@ -2,6 +2,7 @@
 //!
 //! In: requests. Out: an answer to each: 200 and a review, except where nobody can be meant to read one (another
 //! method, another path, or more requests than there is room for). A body is read up to a limit and within a deadline.
+//! Never: a refusal for a webhook that only another version of the operator has; see [`Shared::pass`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http_body_util::BodyExt;
@@ -35,6 +36,9 @@ const LARGE_AT_A_TIME: usize = 2;
 const LARGE: usize = 64 * 1024;
 /// How long a large one waits for its turn.
 const TURN: Duration = Duration::from_secs(4);
+
+/// Below these are webhooks, of this version and of any other.
+const FOLDERS: [&str; 2] = ["/default/", "/validate/"];
 
 /// Hears of an answer.
 pub type Told = Arc<dyn Fn(&Route, Decision, Duration) + Send + Sync>;
@@ -71,6 +75,7 @@ pub fn router(server: Server) -> Router {
             };
             router.route(route.path, post(asked))
         })
+        .fallback(async |State(shared): State<Shared>, request: Request| shared.pass(request).await)
         .with_state(shared)
 }
 
@@ -92,6 +97,26 @@ impl Shared {
         };
         (self.server.told)(route, answer.decision, begun.elapsed());
         axum::Json(answer.review).into_response()
+    }
+
+    /// Lets a review pass that is posted where another version of the operator has a webhook. While that version is
+    /// rolled out, or back, its replicas and ours are behind one Service, and the configurations have its webhooks.
+    async fn pass(&self, request: Request) -> Response {
+        let path = request.uri().path().to_owned();
+        let like_ours = FOLDERS.iter().any(|folder| path.starts_with(folder));
+        if request.method() != Method::POST || !like_ours {
+            return StatusCode::NOT_FOUND.into_response();
+        }
+        let uid = match timeout(BODY, whole(request.into_body(), &self.room)).await {
+            Ok(Ok(body)) => review::uid(&body.bytes),
+            Ok(Err(Cut::TooLarge(beginning))) => review::uid(&beginning),
+            Ok(Err(Cut::Broken | Cut::NoRoom)) | Err(_) => String::new(),
+        };
+        if uid.is_empty() {
+            return StatusCode::NOT_FOUND.into_response();
+        }
+        tracing::debug!("a review for a webhook of another version was let pass");
+        axum::Json(Answer::allowed(uid).review).into_response()
     }
 
     /// The answer; none where it would not come in time.

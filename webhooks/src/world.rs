@@ -46,10 +46,10 @@ pub trait World: Send + Sync {
     fn service(&self, namespace: &str, name: &str) -> Found<Holder>;
     /// The `DataPlane` of that name.
     fn dataplane(&self, namespace: &str, name: &str) -> Found<Arc<DataPlane>>;
-    /// The `DataPlane`s of a namespace that are known.
-    fn dataplanes(&self, namespace: &str) -> Vec<Arc<DataPlane>>;
-    /// The `ControlPlane`s of a namespace that are known.
-    fn controlplanes(&self, namespace: &str) -> Vec<Arc<ControlPlane>>;
+    /// The `DataPlane`s that want the ingress Service of that name ([`plan::dataplane::ingress_service`]).
+    fn wanting(&self, namespace: &str, service: &str) -> Vec<Arc<DataPlane>>;
+    /// The `ControlPlane`s that name the `DataPlane` of that name.
+    fn configuring(&self, namespace: &str, dataplane: &str) -> Vec<Arc<ControlPlane>>;
     /// The grants of a namespace; `Unknown` where that namespace is not watched.
     fn grants(&self, namespace: &str) -> Found<Vec<Arc<WatchNamespaceGrant>>>;
     /// `spec.controllerName` of the `GatewayClass` of that name.
@@ -70,10 +70,10 @@ impl World for Nothing {
     fn dataplane(&self, _: &str, _: &str) -> Found<Arc<DataPlane>> {
         Found::Unknown
     }
-    fn dataplanes(&self, _: &str) -> Vec<Arc<DataPlane>> {
+    fn wanting(&self, _: &str, _: &str) -> Vec<Arc<DataPlane>> {
         Vec::new()
     }
-    fn controlplanes(&self, _: &str) -> Vec<Arc<ControlPlane>> {
+    fn configuring(&self, _: &str, _: &str) -> Vec<Arc<ControlPlane>> {
         Vec::new()
     }
     fn grants(&self, _: &str) -> Found<Vec<Arc<WatchNamespaceGrant>>> {

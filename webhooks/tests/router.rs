@@ -178,6 +178,23 @@ async fn every_route_answers_and_nothing_else_does() {
 }
 
 #[tokio::test]
+async fn a_webhook_of_another_version_refuses_nothing() {
+    let body = review(Kind::DataPlane, "CREATE", &dataplane(&json!({})), &Value::Null).to_string();
+    for path in ["/validate/tomorrows", "/default/tomorrows"] {
+        let (status, answer) = post(path, body.clone()).await;
+        assert_eq!(
+            (status, &answer["response"]),
+            (StatusCode::OK, &json!({ "uid": "0f1e2d3c", "allowed": true }))
+        );
+    }
+    for (path, body) in [("/validate/tomorrows", "no review"), ("/tomorrows", body.as_str())] {
+        assert_eq!(post(path, body.to_owned()).await.0, StatusCode::NOT_FOUND, "{path}");
+    }
+    let get = Request::get("/validate/tomorrows").body(Body::from(body)).unwrap();
+    assert_eq!(routes().0.oneshot(get).await.unwrap().status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn each_answer_is_told() {
     let (routes, told) = routes();
     let body = review(Kind::DataPlane, "CREATE", &dataplane(&json!({})), &Value::Null).to_string();

@@ -79,12 +79,16 @@ pub fn get<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition
 /// Whether a reason tells of something under way rather than of something wrong.
 pub fn is_progress(reason: &str) -> bool {
     use reasons::{
-        ADDRESS_PENDING, DEPENDENCIES_NOT_READY, PROGRESSING, RESOURCE_CREATED_OR_UPDATED, SCALED_TO_ZERO,
-        WAITING_TO_BECOME_READY,
+        ADDRESS_PENDING, DEFINITIONS_MISSING, DEPENDENCIES_NOT_READY, NO_DATA_PLANE, NOT_PROGRAMMED,
+        PODS_NOT_READY, PROGRESSING, RESOURCE_CREATED_OR_UPDATED, SCALED_TO_ZERO, WAITING_TO_BECOME_READY,
     };
     let progress = [
         ADDRESS_PENDING,
+        DEFINITIONS_MISSING,
         DEPENDENCIES_NOT_READY,
+        NO_DATA_PLANE,
+        NOT_PROGRAMMED,
+        PODS_NOT_READY,
         PROGRESSING,
         RESOURCE_CREATED_OR_UPDATED,
         SCALED_TO_ZERO,

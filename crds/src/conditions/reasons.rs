@@ -50,4 +50,22 @@ words! {
     ROLLED_OUT = "RolledOut";
     /// Every reference resolves.
     RESOLVED_REFS = "ResolvedRefs";
+    /// The pods of a ControlPlane are ready.
+    PODS_READY = "PodsReady";
+    /// The pods of a ControlPlane are not ready; the condition Ready says why.
+    PODS_NOT_READY = "PodsNotReady";
+    /// A ControlPlane names no DataPlane, or one that does not exist, so nothing is started.
+    NO_DATA_PLANE = "NoDataPlane";
+    /// The DataPlane's pods are ready, which they are when Kong has accepted a configuration.
+    PROGRAMMED = "Programmed";
+    /// Not enough pods of the DataPlane have a configuration yet.
+    NOT_PROGRAMMED = "NotProgrammed";
+    /// Every namespace that is to be watched lets itself be read.
+    WATCH_NAMESPACE_GRANT_VALID = "WatchNamespaceGrantValid";
+    /// A namespace has no WatchNamespaceGrant for the ControlPlane's; it is left out.
+    WATCH_NAMESPACE_GRANT_INVALID = "WatchNamespaceGrantInvalid";
+    /// Every definition of Kong's own kinds is installed.
+    KONG_KINDS_AVAILABLE = "KongKindsAvailable";
+    /// Definitions of Kong's own kinds are missing; what would watch them is off.
+    DEFINITIONS_MISSING = "DefinitionsMissing";
 }

@@ -12,4 +12,12 @@ words! {
     ADDRESS_ASSIGNED = "AddressAssigned";
     /// Every Secret and ConfigMap that the pod template refers to exists.
     RESOLVED_REFS = "ResolvedRefs";
+    /// Every object of a ControlPlane is in place and its pods are ready.
+    PROVISIONED = "Provisioned";
+    /// The DataPlane of a ControlPlane has a configuration that Kong accepted.
+    PROGRAMMED = "Programmed";
+    /// Every namespace that a ControlPlane is to watch lets itself be read.
+    WATCH_NAMESPACE_GRANT_VALID = "WatchNamespaceGrantValid";
+    /// Every definition of Kong's own kinds is installed, so that none is left out.
+    KONG_KINDS_AVAILABLE = "KongKindsAvailable";
 }

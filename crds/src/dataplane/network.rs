@@ -77,6 +77,10 @@ pub struct IngressService {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,
 
+    /// Labels for the Service. Those that the operator sets stay as they are, and others that the Service has are left alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, String>>,
+
     /// Whether traffic from outside goes to pods of all nodes, or of the node where it arrives only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_traffic_policy: Option<ExternalTrafficPolicy>,

@@ -35,6 +35,8 @@ pub(crate) struct Layout {
     pub(crate) metrics_server: Option<PathBuf>,
     pub(crate) kwok: Option<PathBuf>,
     pub(crate) cert_manager: Option<PathBuf>,
+    /// The folder of the Gateway API's definitions.
+    pub(crate) gateway_api: Option<PathBuf>,
     pub(crate) pause: PathBuf,
     /// The program `box` itself.
     pub(crate) launcher: PathBuf,
@@ -114,6 +116,7 @@ pub(crate) fn sample() -> Layout {
         metrics_server: None,
         kwok: None,
         cert_manager: None,
+        gateway_api: None,
         pause: "/target/pause".into(),
         launcher: "/target/box".into(),
         api_port: 40000,

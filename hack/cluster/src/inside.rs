@@ -7,6 +7,7 @@ mod balancer;
 mod boot;
 mod certificates;
 mod cluster;
+mod definitions;
 mod dns;
 mod forward;
 mod images;

@@ -80,6 +80,9 @@ struct Run {
     /// Run cert-manager beside the cluster
     #[arg(long)]
     cert_manager: bool,
+    /// Define the kinds of the Gateway API, standard channel
+    #[arg(long)]
+    gateway_api: bool,
     /// Number of nodes that kwok simulates, besides the real ones
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     simulated_nodes: u32,
@@ -138,6 +141,7 @@ impl From<Run> for Options {
             families: run.families,
             metrics: run.metrics,
             cert_manager: run.cert_manager,
+            gateway_api: run.gateway_api,
             simulated_nodes: run.simulated_nodes,
             only_simulated: run.only_simulated,
         }
@@ -159,6 +163,7 @@ mod tests {
             families: Families::Ipv6,
             metrics: true,
             cert_manager: true,
+            gateway_api: true,
             simulated_nodes: 3,
             only_simulated: true,
         };

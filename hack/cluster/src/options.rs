@@ -30,6 +30,8 @@ pub struct Options {
     pub metrics: bool,
     /// Whether cert-manager issues certificates and puts their authorities into what refers to them.
     pub cert_manager: bool,
+    /// Whether the definitions of the Gateway API's kinds, standard channel, are there from the start.
+    pub gateway_api: bool,
     /// Number of nodes that kwok simulates, besides the real ones: their pods are Ready at once and run nothing.
     /// Their label and taint is `silverback.dev/simulated=true`: only pods that tolerate it go there.
     pub simulated_nodes: u32,
@@ -48,6 +50,7 @@ impl Default for Options {
             families: Families::Ipv4,
             metrics: false,
             cert_manager: false,
+            gateway_api: false,
             simulated_nodes: 0,
             only_simulated: false,
         }
@@ -139,6 +142,7 @@ impl Options {
             (self.dns, "--dns"),
             (self.metrics, "--metrics"),
             (self.cert_manager, "--cert-manager"),
+            (self.gateway_api, "--gateway-api"),
             (self.only_simulated, "--only-simulated"),
         ] {
             line.extend(asked.then(|| flag.into()));
@@ -181,6 +185,7 @@ mod tests {
             families: Families::Dual,
             metrics: true,
             cert_manager: true,
+            gateway_api: true,
             simulated_nodes: 3,
             only_simulated: true,
         };
@@ -188,7 +193,7 @@ mod tests {
         assert_eq!(
             line.to_str().unwrap(),
             "run --nodes 2 --name x --images real --families dual --simulated-nodes 3 --dns --metrics \
-             --cert-manager --only-simulated --archive /a.tar --archive /b.tar"
+             --cert-manager --gateway-api --only-simulated --archive /a.tar --archive /b.tar"
         );
     }
 }

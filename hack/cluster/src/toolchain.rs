@@ -35,6 +35,11 @@ pub enum Component {
     /// `cert-manager`, its controllers and its injector in one, and the definitions of its kinds in `crds`. First
     /// build: about 2 minutes.
     CertManager,
+    /// The definitions of the Gateway API's kinds, standard channel, in `standard`. Nothing is compiled.
+    GatewayApi,
+    /// `conformance`, the Gateway API's conformance suite as a program, and `echo-basic`, the backend of its tests. First
+    /// build: about 2 minutes.
+    Conformance,
 }
 
 /// How one component is built: the files of its module, and the arguments of `go`.
@@ -42,14 +47,24 @@ struct Recipe {
     name: &'static str,
     /// Paths and contents, relative to the module.
     files: &'static [(&'static str, &'static str)],
-    /// The package to build; none for a module of `tool` directives.
-    package: Option<&'static str>,
+    target: Target,
     arguments: &'static [&'static str],
     cgo: bool,
     /// A folder of another module whose files are taken along, under the folder's last name.
     along: Option<(&'static str, &'static str)>,
     /// The programs that a whole build has.
     programs: &'static [&'static str],
+}
+
+/// What of a module is compiled.
+#[derive(Clone, Copy)]
+enum Target {
+    /// One package.
+    Package(&'static str),
+    /// Whatever its `tool` directives name.
+    Tools,
+    /// Nothing: only files of another module are wanted.
+    Nothing,
 }
 
 const KUBERNETES: Recipe = Recipe {
@@ -59,7 +74,7 @@ const KUBERNETES: Recipe = Recipe {
         ("go.sum", include_str!("../go/kubernetes/go.sum")),
         ("main.go", include_str!("../go/kubernetes/main.go")),
     ],
-    package: Some("."),
+    target: Target::Package("."),
     // Without these `/version` says v0.0.0-master, and clients misread it.
     arguments: &[
         "-trimpath",
@@ -75,7 +90,7 @@ const KUBERNETES: Recipe = Recipe {
 const NODE: Recipe = Recipe {
     name: "node",
     files: &[("go.mod", include_str!("../go/node/go.mod")), ("go.sum", include_str!("../go/node/go.sum"))],
-    package: None,
+    target: Target::Tools,
     // Without the tag, runc refuses pods with a seccomp profile.
     arguments: &["-trimpath", "-ldflags", "-s -w", "-tags", "seccomp"],
     cgo: true,
@@ -90,7 +105,7 @@ const COREDNS: Recipe = Recipe {
         ("go.sum", include_str!("../go/components/go.sum")),
         ("coredns/main.go", include_str!("../go/components/coredns/main.go")),
     ],
-    package: Some("./coredns"),
+    target: Target::Package("./coredns"),
     arguments: &["-trimpath", "-ldflags", "-s -w"],
     cgo: false,
     along: None,
@@ -103,7 +118,7 @@ const METRICS_SERVER: Recipe = Recipe {
         ("go.mod", include_str!("../go/metrics-server/go.mod")),
         ("go.sum", include_str!("../go/metrics-server/go.sum")),
     ],
-    package: None,
+    target: Target::Tools,
     arguments: &["-trimpath", "-ldflags", "-s -w"],
     cgo: false,
     along: None,
@@ -117,7 +132,7 @@ const KWOK: Recipe = Recipe {
         ("go.sum", include_str!("../go/kwok/go.sum")),
         ("kwok/main.go", include_str!("../go/kwok/kwok/main.go")),
     ],
-    package: Some("./kwok"),
+    target: Target::Package("./kwok"),
     arguments: &["-trimpath", "-ldflags", "-s -w"],
     cgo: false,
     along: None,
@@ -131,12 +146,50 @@ const CERT_MANAGER: Recipe = Recipe {
         ("go.sum", include_str!("../go/cert-manager/go.sum")),
         ("cert-manager/main.go", include_str!("../go/cert-manager/cert-manager/main.go")),
     ],
-    package: Some("./cert-manager"),
+    target: Target::Package("./cert-manager"),
     arguments: &["-trimpath", "-ldflags", "-s -w"],
     cgo: false,
     along: Some(("github.com/cert-manager/cert-manager", "deploy/crds")),
     programs: &["cert-manager", "crds/cert-manager.io_certificates.yaml"],
 };
+
+const GATEWAY_API: Recipe = Recipe {
+    name: "gateway-api",
+    files: &[
+        ("go.mod", include_str!("../go/gateway-api/go.mod")),
+        ("go.sum", include_str!("../go/gateway-api/go.sum")),
+    ],
+    target: Target::Nothing,
+    arguments: &[],
+    cgo: false,
+    along: Some(("sigs.k8s.io/gateway-api", "config/crd/standard")),
+    programs: &["standard/gateway.networking.k8s.io_gateways.yaml"],
+};
+
+const CONFORMANCE: Recipe = Recipe {
+    name: "conformance",
+    files: &[
+        ("go.mod", include_str!("../go/conformance/go.mod")),
+        ("go.sum", include_str!("../go/conformance/go.sum")),
+        ("conformance/main.go", include_str!("../go/conformance/conformance/main.go")),
+    ],
+    target: Target::Tools,
+    arguments: &["-trimpath", "-ldflags", "-s -w"],
+    cgo: false,
+    along: None,
+    programs: &["conformance", "echo-basic"],
+};
+
+impl Target {
+    /// What `go list` calls it, and what tells one from another.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Package(package) => package,
+            Self::Tools => "tool",
+            Self::Nothing => "",
+        }
+    }
+}
 
 impl Component {
     fn recipe(self) -> &'static Recipe {
@@ -147,6 +200,8 @@ impl Component {
             Self::MetricsServer => &METRICS_SERVER,
             Self::Kwok => &KWOK,
             Self::CertManager => &CERT_MANAGER,
+            Self::GatewayApi => &GATEWAY_API,
+            Self::Conformance => &CONFORMANCE,
         }
     }
 }
@@ -248,7 +303,7 @@ mod tests {
             ("cmd/tiny/main.go", "package main\n\nfunc main() { println(\"tiny\") }\n"),
             ("more/data/x.yaml", "x"),
         ],
-        package: Some("./cmd/tiny"),
+        target: Target::Package("./cmd/tiny"),
         arguments: &["-trimpath"],
         cgo: false,
         along: Some(("tiny", "more/data")),

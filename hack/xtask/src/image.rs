@@ -10,7 +10,7 @@ use crate::products::{self, Profile};
 
 /// Make a container image archive, without a container engine, in the form of `docker save`.
 ///
-/// NAME is `kong` or `echo` (the stand-ins of the test cluster) or `silverback` (the operator). With
+/// NAME is `kong`, `kic` or `echo` (the stand-ins of the test cluster) or `silverback` (the operator). With
 /// --program any program becomes an image, together with the shared libraries it is linked to. Takes as long as
 /// cargo takes to build the program, and then a second.
 #[derive(clap::Args)]

@@ -5,6 +5,7 @@
 
 mod bench;
 mod check;
+mod conformance;
 mod enter;
 mod generate;
 mod image;
@@ -33,6 +34,7 @@ enum Task {
     Down(enter::Down),
     Test(test::Arguments),
     Bench(bench::Arguments),
+    Conformance(conformance::Arguments),
     Image(image::Arguments),
     Generate(generate::Arguments),
     Check(check::Arguments),
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Task::Down(arguments) => wait(enter::down(&arguments)),
         Task::Test(arguments) => test::run(&arguments),
         Task::Bench(arguments) => wait(bench::run(&arguments)),
+        Task::Conformance(arguments) => wait(conformance::run(&arguments)),
         Task::Image(arguments) => image::run(&arguments),
         Task::Generate(arguments) => generate::run(&arguments),
         Task::Check(arguments) => Ok(check::run(&arguments)),

@@ -47,7 +47,7 @@ pub struct Recipe {
     ports: &'static [u16],
 }
 
-/// All images. The references of the first two are those of the real ones, so that manifests need not know
+/// All images. The references of the first three are those of the real ones, so that manifests need not know
 /// that a stand-in runs.
 pub const IMAGES: &[Recipe] = &[
     Recipe {
@@ -66,6 +66,21 @@ pub const IMAGES: &[Recipe] = &[
         aliases: &["/docker-entrypoint.sh"],
         entrypoint: &["/docker-entrypoint.sh", "kong", "docker-start"],
         ports: &[8000, 8443, 8001, 8444, 8100],
+    },
+    Recipe {
+        name: "kic",
+        package: "standin-kic",
+        program: "standin-kic",
+        references: &[
+            "docker.io/kong/kubernetes-ingress-controller:3.5",
+            "docker.io/kong/kubernetes-ingress-controller:3.5.13",
+        ],
+        env: &["STANDIN_VERSION=3.5.13"],
+        user: "1000:1000",
+        stop_signal: None,
+        aliases: &["/manager"],
+        entrypoint: &["/manager"],
+        ports: &[10254, 10255, 8080],
     },
     Recipe {
         name: "echo",
@@ -97,7 +112,7 @@ pub const IMAGES: &[Recipe] = &[
 pub const IN_EVERY_BOX: &[&str] = &["kong", "echo"];
 
 /// Images that the suites have in some boxes.
-pub const IN_SOME_BOXES: &[&str] = &["silverback"];
+pub const IN_SOME_BOXES: &[&str] = &["kic", "silverback"];
 
 /// Builds packages with cargo, whose own progress is shown.
 pub fn build(packages: &[&str], profile: Profile) -> Result<()> {
@@ -203,6 +218,6 @@ mod tests {
     #[test]
     fn an_unknown_image_names_the_known_ones() {
         let error = recipe("kon").err().unwrap().to_string();
-        assert!(error.contains("kong, echo, silverback"), "{error}");
+        assert!(error.contains("kong, kic, echo, silverback"), "{error}");
     }
 }

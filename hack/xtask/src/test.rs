@@ -25,7 +25,7 @@ pub struct Arguments {
 /// Makes what the tests need, runs them, and closes with their totals.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let began = Instant::now();
-    products::build(&["operator", "cluster", "standin-kong", "standin-echo"], Profile::Dev)?;
+    products::build(&["operator", "cluster", "standin-kong", "standin-kic", "standin-echo"], Profile::Dev)?;
     cluster::prepare(&mut |step| show::step(&step))?;
     for component in [
         Component::Kubernetes,
@@ -34,6 +34,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Component::MetricsServer,
         Component::Kwok,
         Component::CertManager,
+        Component::GatewayApi,
     ] {
         toolchain::ensure(component, &mut |step| show::step(&step))?;
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask up`: a real cluster, the operator, a `DataPlane` that answers; then it stays for playing.
+//! `cargo xtask up`: a real cluster, the operator, a `Gateway` that answers; then it stays for playing.
 
 mod place;
 
@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use crds::DataPlane;
-use crds::conditions::{self, types};
+use crds::conditions;
 use crds::k8s::Deployment;
+use gateway_api::gateways::Gateway;
 use kube::api::Api;
 use kube::{Client, ResourceExt};
 use tests::{install, wait};
@@ -20,13 +20,16 @@ use crate::show::Story;
 use crate::tree;
 use place::Place;
 
-/// How long the `DataPlane` may take to become ready; with real images it includes pulling them.
+/// How long the `Gateway` may take to be programmed; with real images it includes pulling them.
 const READY: Duration = Duration::from_mins(5);
-/// How long the first answer may take once all is ready: until the last node's rules have moved.
+/// The condition of a `Gateway` that serves, of Gateway API.
+const PROGRAMMED: &str = "Programmed";
+/// How long the first answer may take once all is ready: until Kong Ingress Controller has handed on the route, and the
+/// last node's rules have moved.
 const ANSWERED: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Start everything on a real cluster in a box: Kubernetes, the operator, and a sample DataPlane that answers.
+/// Start everything on a real cluster in a box: Kubernetes, the operator, and a sample Gateway that answers.
 ///
 /// Builds what is missing first: about 15 minutes on two cores the first time, seconds later on. Then it takes
 /// about 20 seconds to the first answer, and stays until it is interrupted; the box ends with it. Needs root; no
@@ -83,46 +86,48 @@ async fn show(place: &Place, story: &Story) -> Result<()> {
     story.tell(&format!("applying {}", sample.strip_prefix(tree::root()).unwrap_or(&sample).display()));
     install::file(place.kubectl()?, &sample).await?;
     let client = place.client().await?;
-    let dataplane = ready(&client, story).await?;
+    let gateway = programmed(&client, story).await?;
     let backends: Api<Deployment> = Api::namespaced(client, samples::SHOWN.namespace);
     let available =
         |deployment: &Deployment| deployment.status.as_ref().is_some_and(|s| s.available_replicas > Some(0));
     wait::until(&backends, samples::SHOWN.backend, READY, available)
         .await
         .context("the backend of the sample")?;
-    let answer = answered(place, &dataplane).await?;
+    let answer = answered(place, &gateway).await?;
     story.tell(&format!("GET {} was answered:", answer.asked));
     println!("{}", answer.body.trim_end());
     Ok(())
 }
 
-/// Waits for the `DataPlane`, telling each change of its condition Ready.
-async fn ready(client: &Client, story: &Story) -> Result<DataPlane> {
-    let api: Api<DataPlane> = Api::namespaced(client.clone(), samples::SHOWN.namespace);
+/// Waits for the `Gateway`, telling each change of its condition Programmed.
+async fn programmed(client: &Client, story: &Story) -> Result<Gateway> {
+    let api: Api<Gateway> = Api::namespaced(client.clone(), samples::SHOWN.namespace);
     let told = std::cell::RefCell::new(String::new());
-    let settled = |dataplane: &DataPlane| {
-        let all = dataplane.conditions();
-        let text = conditions::get(all, types::READY)
-            .map(|ready| format!("{}: {}", ready.reason, ready.message))
+    let settled = |gateway: &Gateway| {
+        let status = gateway.status.as_ref();
+        let all = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+        let text = conditions::get(all, PROGRAMMED)
+            .filter(|programmed| programmed.observed_generation == gateway.metadata.generation)
+            .map(|programmed| format!("{}: {}", programmed.reason, programmed.message))
             .unwrap_or_default();
         if !text.is_empty() && *told.borrow() != text {
-            story.tell(&format!("DataPlane {}: {text}", dataplane.name_any()));
+            story.tell(&format!("Gateway {}: {text}", gateway.name_any()));
             told.replace(text);
         }
-        conditions::holds(all, types::READY) && conditions::holds(all, types::ADDRESS_ASSIGNED)
+        conditions::holds(all, PROGRAMMED)
     };
-    wait::until(&api, samples::SHOWN.dataplane, READY, settled).await
+    wait::until(&api, samples::SHOWN.gateway, READY, settled).await
 }
 
 /// Asks until there is an answer of the backend, for as long as the rules of the nodes may take to move.
-async fn answered(place: &Place, dataplane: &DataPlane) -> Result<place::Answer> {
+async fn answered(place: &Place, gateway: &Gateway) -> Result<place::Answer> {
     let began = Instant::now();
     loop {
-        match place.ask(dataplane, samples::SHOWN.path).await {
+        match place.ask(gateway, samples::SHOWN.path).await {
             Ok(answer) => return Ok(answer),
             Err(_) if began.elapsed() < ANSWERED => tokio::time::sleep(PAUSE).await,
             Err(error) => {
-                return Err(error.context("the DataPlane is ready, but no request was answered in time"));
+                return Err(error.context("the Gateway is programmed, but no request was answered in time"));
             }
         }
     }

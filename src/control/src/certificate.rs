@@ -1,10 +1,10 @@
-//! Keeps the certificate that is in a Secret, or issues another one.
+//! Keeps the certificate, or the authority, that is in a Secret, or makes another one.
 
 use std::time::{Duration, SystemTime};
 
-use certs::{Authority, Pair, Request, Verdict};
+use certs::{Authority, Pair, Reason, Request, Verdict};
 use crds::k8s::{Secret, Timestamp};
-use plan::dataplane::Certificate;
+use plan::dataplane::Clients;
 
 /// A certificate and when to look at it again.
 pub struct Issued<C> {
@@ -14,45 +14,78 @@ pub struct Issued<C> {
     pub renew_in: Option<Duration>,
 }
 
-/// The server certificate in `found` while it is good for `names`; else a new one.
+/// The certificate in `found` while it is good for what is asked; else a new one. `trusted` is PEM with every authority
+/// whose signature is good, that which issues among them.
 ///
 /// # Errors
 /// When no certificate can be made for these names.
 pub fn keep_or_issue(
-    authority: &Authority,
+    (authority, trusted): (&Authority, &str),
     found: Option<&Secret>,
-    names: &[String],
+    request: &Request,
     now: Timestamp,
-) -> Result<Issued<Certificate>, certs::Error> {
+) -> Result<Issued<Pair>, certs::Error> {
     let now = SystemTime::from(now);
-    let request = Request::server(names);
-    let kept = found.and_then(pair).and_then(|pair| {
-        match certs::judge(&pair, authority.certificate(), &request, now) {
-            Verdict::Good { renew_at } => Some((pair, renew_at)),
-            Verdict::Renew(reason) => {
-                tracing::info!(%reason, "renewing the certificate of the admin API");
-                None
-            }
+    let kept = found.and_then(pair).and_then(|pair| match certs::judge(&pair, trusted, request, now) {
+        Verdict::Good { renew_at } => Some((pair, renew_at)),
+        Verdict::Renew(reason) => {
+            tracing::info!(%reason, name = request.names.first(), "renewing a certificate");
+            None
         }
     });
-    let (pair, renew_at) = match kept {
+    let (certificate, renew_at) = match kept {
         Some((pair, renew_at)) => (pair, Some(renew_at)),
-        None => (authority.issue(&request, now)?, None),
+        None => (authority.issue(request, now)?, None),
     };
-    Ok(Issued {
-        certificate: Certificate {
-            chain: pair.certificate,
-            key: pair.key,
-            authority: authority.certificate().to_owned(),
-        },
-        renew_in: renew_at.and_then(|at| at.duration_since(now).ok()),
-    })
+    Ok(Issued { certificate, renew_in: renew_at.and_then(|at| at.duration_since(now).ok()) })
 }
 
-fn pair(secret: &Secret) -> Option<Pair> {
-    let data = secret.data.as_ref()?;
-    let text = |key: &str| String::from_utf8(data.get(key)?.0.clone()).ok();
-    Some(Pair { certificate: text("tls.crt")?, key: text("tls.key")? })
+/// The authority in `found` while it is good; else a new one. The one before it stays trusted, so that what it issued
+/// opens the pods that are there until both have changed.
+///
+/// # Errors
+/// When none can be made.
+pub fn keep_or_make(
+    subject: &str,
+    found: Option<&Secret>,
+    now: Timestamp,
+) -> Result<Issued<Clients>, certs::Error> {
+    let now = SystemTime::from(now);
+    let former = found.and_then(pair);
+    let made = |trusted: &str| -> Result<Issued<Clients>, certs::Error> {
+        let pair = Authority::make(subject, now)?.pair().clone();
+        let trusted = format!("{}{trusted}", pair.certificate);
+        Ok(Issued {
+            certificate: Clients { certificate: pair.certificate, key: pair.key, trusted },
+            renew_in: None,
+        })
+    };
+    let Some(former) = former else { return made("") };
+    match certs::judge_authority(&former, now) {
+        Verdict::Good { renew_at } => {
+            let trusted = found.and_then(|secret| text(secret, "ca.crt"));
+            let trusted = trusted.filter(|trusted| certs::holds(trusted, &former.certificate));
+            let trusted = trusted.unwrap_or_else(|| former.certificate.clone());
+            Ok(Issued {
+                certificate: Clients { certificate: former.certificate, key: former.key, trusted },
+                renew_in: renew_at.duration_since(now).ok(),
+            })
+        }
+        Verdict::Renew(reason) => {
+            tracing::info!(%reason, subject, "renewing the authority of clients");
+            made(if reason == Reason::Expiring { &former.certificate } else { "" })
+        }
+    }
+}
+
+/// An entry of a Secret.
+pub fn text(secret: &Secret, key: &str) -> Option<String> {
+    String::from_utf8(secret.data.as_ref()?.get(key)?.0.clone()).ok()
+}
+
+/// The certificate in a Secret, and its key.
+pub fn pair(secret: &Secret) -> Option<Pair> {
+    Some(Pair { certificate: text(secret, "tls.crt")?, key: text(secret, "tls.key")? })
 }
 
 #[cfg(test)]
@@ -64,53 +97,96 @@ mod tests {
         Timestamp::from_second(1_800_000_000).unwrap()
     }
 
-    fn names() -> Vec<String> {
-        vec!["*.admin.team.svc".to_owned()]
+    fn later(than: Timestamp, by: Duration) -> Timestamp {
+        Timestamp::try_from(SystemTime::from(than) + by).unwrap()
+    }
+
+    fn request() -> Request {
+        Request::server(["*.admin.team.svc"])
     }
 
     fn authority() -> Authority {
         Authority::make("test", SystemTime::from(now())).unwrap()
     }
 
-    fn secret(certificate: &Certificate) -> Secret {
-        let data = [("tls.crt", &certificate.chain), ("tls.key", &certificate.key)];
-        let data = data.map(|(key, pem)| (key.to_owned(), ByteString(pem.as_bytes().to_vec())));
-        Secret { data: Some(data.into()), ..Secret::default() }
+    fn secret(entries: &[(&str, &str)]) -> Secret {
+        let data = entries.iter().map(|(key, pem)| ((*key).to_owned(), ByteString(pem.as_bytes().to_vec())));
+        Secret { data: Some(data.collect()), ..Secret::default() }
+    }
+
+    fn stored(pair: &Pair) -> Secret {
+        secret(&[("tls.crt", &pair.certificate), ("tls.key", &pair.key)])
+    }
+
+    fn issued(
+        authority: &Authority,
+        found: Option<&Secret>,
+        request: &Request,
+        now: Timestamp,
+    ) -> Issued<Pair> {
+        keep_or_issue((authority, authority.certificate()), found, request, now).unwrap()
     }
 
     #[test]
     fn a_good_certificate_is_kept_until_it_is_time() {
         let authority = authority();
-        let first = keep_or_issue(&authority, None, &names(), now()).unwrap();
-        let kept = keep_or_issue(&authority, Some(&secret(&first.certificate)), &names(), now()).unwrap();
-        assert_eq!(kept.certificate.chain, first.certificate.chain);
+        let first = issued(&authority, None, &request(), now()).certificate;
+        let kept = issued(&authority, Some(&stored(&first)), &request(), now());
+        assert_eq!(kept.certificate.certificate, first.certificate);
         let renew_in = kept.renew_in.unwrap();
         assert!(renew_in > certs::LEAF_LIFE / 2 && renew_in < certs::LEAF_LIFE, "{renew_in:?}");
-        let later = Timestamp::try_from(SystemTime::from(now()) + renew_in + Duration::from_secs(1)).unwrap();
-        let renewed = keep_or_issue(&authority, Some(&secret(&first.certificate)), &names(), later).unwrap();
-        assert_ne!(renewed.certificate.chain, first.certificate.chain);
+        let later = later(now(), renew_in + Duration::from_secs(1));
+        let renewed = issued(&authority, Some(&stored(&first)), &request(), later).certificate;
+        assert_ne!(renewed.certificate, first.certificate);
     }
 
     #[test]
     fn a_leaf_that_ends_with_its_authority_is_not_replaced_over_and_over() {
         let authority = authority();
-        let late = SystemTime::from(now()) + certs::AUTHORITY_LIFE - Duration::from_mins(10);
-        let late = Timestamp::try_from(late).unwrap();
-        let first = keep_or_issue(&authority, None, &names(), late).unwrap().certificate;
-        let again = keep_or_issue(&authority, Some(&secret(&first)), &names(), late).unwrap().certificate;
-        assert_eq!(again.chain, first.chain);
+        let late = later(now(), certs::AUTHORITY_LIFE.checked_sub(Duration::from_mins(10)).unwrap());
+        let first = issued(&authority, None, &request(), late).certificate;
+        let again = issued(&authority, Some(&stored(&first)), &request(), late).certificate;
+        assert_eq!(again.certificate, first.certificate);
     }
 
     #[test]
     fn another_authority_other_names_or_rubbish_give_a_new_one() {
         let authority = authority();
-        let first = keep_or_issue(&authority, None, &names(), now()).unwrap().certificate;
-        let found = secret(&first);
-        let again = |authority: &Authority, found: &Secret, names: &[String]| {
-            keep_or_issue(authority, Some(found), names, now()).unwrap().certificate.chain
+        let first = issued(&authority, None, &request(), now()).certificate;
+        let found = stored(&first);
+        let again = |authority: &Authority, found: &Secret, request: &Request| {
+            issued(authority, Some(found), request, now()).certificate.certificate
         };
-        assert_ne!(again(&self::authority(), &found, &names()), first.chain);
-        assert_ne!(again(&authority, &found, &["*.other.team.svc".to_owned()]), first.chain);
-        assert_ne!(again(&authority, &Secret::default(), &names()), first.chain);
+        assert_ne!(again(&self::authority(), &found, &request()), first.certificate);
+        assert_ne!(again(&authority, &found, &Request::server(["*.other.team.svc"])), first.certificate);
+        assert_ne!(again(&authority, &found, &Request::client(["*.admin.team.svc"])), first.certificate);
+        assert_ne!(again(&authority, &Secret::default(), &request()), first.certificate);
+    }
+
+    #[test]
+    fn an_authority_is_kept_and_the_one_before_it_stays_trusted() {
+        let first = keep_or_make("edge.team", None, now()).unwrap().certificate;
+        assert_eq!(first.trusted, first.certificate);
+        let found =
+            secret(&[("tls.crt", &first.certificate), ("tls.key", &first.key), ("ca.crt", &first.trusted)]);
+        let kept = keep_or_make("edge.team", Some(&found), now()).unwrap();
+        assert_eq!(kept.certificate.certificate, first.certificate);
+        let late = later(now(), kept.renew_in.unwrap() + Duration::from_secs(1));
+        let second = keep_or_make("edge.team", Some(&found), late).unwrap().certificate;
+        assert_ne!(second.certificate, first.certificate);
+        assert!(certs::holds(&second.trusted, &first.certificate), "pods that know only the first go on");
+        assert!(certs::holds(&second.trusted, &second.certificate));
+        let authority = Authority::read(&Pair { certificate: first.certificate, key: first.key }).unwrap();
+        let client = Request::client(["edge"]);
+        let leaf = issued(&authority, None, &client, late).certificate;
+        let issuer = Authority::read(&Pair { certificate: second.certificate, key: second.key }).unwrap();
+        let kept = keep_or_issue((&issuer, &second.trusted), Some(&stored(&leaf)), &client, late).unwrap();
+        assert_eq!(kept.certificate.certificate, leaf.certificate, "it is not replaced at once");
+        let rubbish = keep_or_make("edge.team", Some(&secret(&[("tls.crt", "x"), ("tls.key", "y")])), now());
+        assert_eq!(
+            rubbish.unwrap().certificate.trusted.matches("BEGIN").count(),
+            1,
+            "rubbish is not trusted"
+        );
     }
 }

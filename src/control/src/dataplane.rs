@@ -6,6 +6,7 @@ mod triggers;
 use std::sync::Arc;
 use std::time::Duration;
 
+use certs::Request;
 use crds::DataPlane;
 use crds::conditions::{self, reasons, types};
 use crds::dataplane::DataPlaneStatus;
@@ -87,7 +88,8 @@ impl Reconciler for DataPlanes {
     type Error = Error;
 
     async fn reconcile(&self, object: Arc<DataPlane>) -> Result<Outcome<DataPlaneStatus>, Error> {
-        let valid = plan::dataplane::valid(&self.0.settings, &object)?;
+        let valid =
+            plan::dataplane::valid(&self.0.settings, &object)?.configured(self.is_configured(&object));
         let issued = self.certificate(&object).await?;
         let owner = owner(&object);
         let (families, network) = match self.network(&owner, valid.network(&issued.certificate)).await {
@@ -124,14 +126,41 @@ impl DataPlanes {
     /// is none is believed only when the API server says so, and not because a Secret lost its label.
     async fn certificate(&self, object: &DataPlane) -> Result<Issued<Certificate>, Error> {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-        let secret = names::admin_certificate(&name);
-        let found = match self.0.hubs.secrets.get(&ObjectRef::new(&secret).within(&namespace)) {
-            Some(found) => Some(found),
-            None => self.0.kit.writer.read::<Secret>(&namespace, &secret).await?.map(Arc::new),
+        let authority = self.0.authority.as_ref();
+        let found = self.secret(&namespace, &names::admin_certificate(&name)).await?;
+        let wanted = Request::server(plan::dataplane::certificate_names(&namespace, &name));
+        let trusted = (authority, authority.certificate());
+        let served = certificate::keep_or_issue(trusted, found.as_deref(), &wanted, clock::now())
+            .map_err(Error::Certificate)?;
+        let found = self.secret(&namespace, &names::client_authority(&name)).await?;
+        let subject = format!("{name}.{namespace}");
+        let clients = certificate::keep_or_make(&subject, found.as_deref(), clock::now())
+            .map_err(Error::Certificate)?;
+        let certificate = Certificate {
+            chain: served.certificate.certificate,
+            key: served.certificate.key,
+            authority: authority.certificate().to_owned(),
+            clients: clients.certificate,
         };
-        let wanted = plan::dataplane::certificate_names(&namespace, &name);
-        certificate::keep_or_issue(&self.0.authority, found.as_deref(), &wanted, clock::now())
-            .map_err(Error::Certificate)
+        let renew_in = served.renew_in.into_iter().chain(clients.renew_in).min();
+        Ok(Issued { certificate, renew_in })
+    }
+
+    async fn secret(&self, namespace: &str, name: &str) -> Result<Option<Arc<Secret>>, Error> {
+        Ok(match self.0.hubs.secrets.get(&ObjectRef::new(name).within(namespace)) {
+            Some(found) => Some(found),
+            None => self.0.kit.writer.read::<Secret>(namespace, name).await?.map(Arc::new),
+        })
+    }
+
+    /// Whether a control plane configures the pods, or has: when it goes Kong serves what it was given last, and pods that
+    /// were rolled for that would have nothing to serve.
+    fn is_configured(&self, object: &DataPlane) -> bool {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        let deployment = names::deployment(&name, names::values::FIRST_TRACK);
+        let live = self.0.hubs.deployments.get(&ObjectRef::new(&deployment).within(&namespace));
+        live.is_some_and(|live| live.annotations().contains_key(annotations::CONFIGURED))
+            || self.0.planes.configures(&namespace, &name)
     }
 
     /// The families on which the pods that are there listen, where there are any.

@@ -23,17 +23,17 @@ use crate::trim;
 pub struct Hubs {
     /// All of them, as users wrote them.
     pub dataplanes: Hub<DataPlane>,
-    /// Those of a `DataPlane`.
+    /// Those of a `DataPlane` or a `ControlPlane`.
     pub deployments: Hub<Deployment>,
-    /// Those of a `DataPlane`.
+    /// Those of a `DataPlane` or a `ControlPlane`.
     pub services: Hub<Service>,
     /// Those of a `DataPlane`.
     pub autoscalers: Hub<HorizontalPodAutoscaler>,
     /// Those of a `DataPlane`.
     pub budgets: Hub<PodDisruptionBudget>,
-    /// Certificates of a `DataPlane`.
+    /// Certificates of a `DataPlane` or a `ControlPlane`.
     pub secrets: Hub<Secret>,
-    /// Those of a `DataPlane`; read only, to say why they do not run.
+    /// Those of a `DataPlane` or a `ControlPlane`; read only, to say why they do not run.
     pub pods: Hub<Pod>,
     /// Which Secrets and ConfigMaps exist, whoever's they are.
     pub references: References,
@@ -80,8 +80,9 @@ impl Hubs {
 
     /// Watches what may belong to the `DataPlane`s of a place; returns what the coverage calls these watches.
     fn watch_children(&self, source: &Source, tasks: &mut JoinSet<()>) -> BTreeSet<String> {
-        let ours = selected(source, &format!("{}={}", labels::MANAGED_BY, values::DATAPLANE));
-        let foreign = selected(source, &format!("{}!={}", labels::MANAGED_BY, values::DATAPLANE));
+        let kinds = format!("({},{})", values::CONTROLPLANE, values::DATAPLANE);
+        let ours = selected(source, &format!("{} in {kinds}", labels::MANAGED_BY));
+        let foreign = selected(source, &format!("{} notin {kinds}", labels::MANAGED_BY));
         BTreeSet::from([
             start(&self.deployments, &ours, tasks),
             start(&self.services, &ours, tasks),

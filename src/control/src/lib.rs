@@ -4,10 +4,14 @@
 
 pub mod authority;
 mod certificate;
+pub mod controlplane;
 pub mod dataplane;
+pub mod gateway;
 pub mod hubs;
 pub mod others;
+pub mod planes;
 pub mod references;
+mod touches;
 mod trim;
 pub mod webhook;
 
@@ -23,8 +27,10 @@ use runtime::health::Checks;
 use runtime::lease::Claim;
 use runtime::metrics::Metrics;
 
+pub use gateway::Entrances;
 pub use hubs::Hubs;
 pub use others::Others;
+pub use planes::Planes;
 pub use references::{Moved, References};
 
 /// What reconcilers share.
@@ -32,10 +38,16 @@ pub use references::{Moved, References};
 pub struct Context {
     /// What the operator was told about every `DataPlane`.
     pub settings: Arc<Settings>,
+    /// What the operator was told about every `ControlPlane`.
+    pub controller: Arc<plan::controlplane::Settings>,
     /// The authority of the admin certificates.
     pub authority: Arc<Authority>,
     /// Warm stores of what is read.
     pub hubs: Hubs,
+    /// Warm stores of what only control planes need.
+    pub planes: Planes,
+    /// Warm stores of what only Gateways need.
+    pub entrances: Entrances,
     /// What the loop around a reconciler needs.
     pub kit: Kit,
 }

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crds::GatewayConfiguration;
 use crds::k8s::Service;
 use crds::names::{labels, values};
-use crds::{ControlPlane, GatewayConfiguration, WatchNamespaceGrant};
 use futures::future::join_all;
 use futures::{StreamExt, pin_mut};
 use gateway_api::gatewayclasses::GatewayClass;
@@ -23,16 +23,10 @@ use tokio::task::JoinSet;
 /// Stores of what is looked up when something else is judged; by default they know nothing. Cloning shares them.
 #[derive(Clone)]
 pub struct Others {
-    /// All of them.
-    pub controlplanes: Hub<ControlPlane>,
-    /// All of them.
-    pub grants: Hub<WatchNamespaceGrant>,
     /// All of them, without what is in them.
     pub configurations: Hub<GatewayConfiguration>,
-    /// Services that no `DataPlane` owns.
+    /// Services that neither a `DataPlane` nor a `ControlPlane` owns.
     pub services: Names,
-    /// Who looks after which class.
-    pub classes: Classes,
     places: Vec<Place>,
     coverage: Coverage,
 }
@@ -44,11 +38,8 @@ impl Default for Others {
             object.status = None;
         };
         Self {
-            controlplanes: Hub::default(),
-            grants: Hub::default(),
             configurations: Hub::trimmed(trimmed),
             services: Names::default(),
-            classes: Classes::default(),
             places: Vec::new(),
             coverage: Coverage::default(),
         }
@@ -68,14 +59,12 @@ impl Others {
         };
         let sources: Vec<_> = places.iter().map(source).collect();
         for source in &sources {
-            let foreign = format!("{}!={}", labels::MANAGED_BY, values::DATAPLANE);
+            let kinds = format!("({},{})", values::CONTROLPLANE, values::DATAPLANE);
+            let foreign = format!("{} notin {kinds}", labels::MANAGED_BY);
             let selector = watcher::Config::default().labels(&foreign);
             tasks.spawn(others.services.watch::<Service>(Source { selector, ..source.clone() }));
         }
-        tasks.spawn(while_served(client.clone(), others.controlplanes.clone(), sources.clone()));
-        tasks.spawn(while_served(client.clone(), others.grants.clone(), sources.clone()));
         tasks.spawn(while_served(client.clone(), others.configurations.clone(), sources));
-        tasks.spawn(others.classes.clone().follow(client.clone()));
         others
     }
 
@@ -85,7 +74,6 @@ impl Others {
             return;
         }
         self.coverage.begun().await;
-        self.classes.begun().await;
     }
 
     /// Whether all objects of a kind in that namespace are in its store.
@@ -105,7 +93,7 @@ impl Others {
 }
 
 /// Watches a kind while its definition is there.
-async fn while_served<K: Streamed + serde::Serialize>(client: Client, hub: Hub<K>, sources: Vec<Source>) {
+pub async fn while_served<K: Streamed + serde::Serialize>(client: Client, hub: Hub<K>, sources: Vec<Source>) {
     let kind = Hub::<K>::known_as();
     let tell = |is_served: bool| {
         for Source { coverage, place, .. } in &sources {
@@ -139,13 +127,13 @@ impl Classes {
         known.as_ref().map(|classes| classes.get(class).cloned())
     }
 
-    async fn begun(&self) {
+    pub(crate) async fn begun(&self) {
         // The sender is ours, so the wait cannot fail.
         let _ = self.begun.subscribe().wait_for(|begun| *begun).await;
     }
 
     /// Follows the classes while Gateway API is installed; never ends.
-    async fn follow(self, client: Client) {
+    pub(crate) async fn follow(self, client: Client) {
         let tell = |is_served: bool| {
             if !is_served {
                 self.set(None);

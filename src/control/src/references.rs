@@ -27,7 +27,7 @@ pub struct Moved {
 pub struct References {
     /// All of them.
     pub(crate) config_maps: Names,
-    /// Those that are not a `DataPlane`'s own.
+    /// Those that are neither a `DataPlane`'s nor a `ControlPlane`'s own.
     pub(crate) foreign: Names,
     /// Those that are.
     pub(crate) own: Hub<Secret>,

@@ -4,9 +4,9 @@
 //! comparison with what is wanted looks at. k8s-openapi's types keep room for each optional field: a Pod with some
 //! fifty variables takes 45 kB in memory, and what is left of it here takes one.
 
-use crds::DataPlane;
 use crds::k8s::{ContainerStatus, Pod, PodStatus};
 use crds::names::annotations;
+use crds::{ControlPlane, DataPlane};
 
 /// What `kubectl apply` notes for itself, as long as the object.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -15,7 +15,7 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 pub fn pod(pod: &mut Pod) {
     pod.spec = None;
     if let Some(notes) = &mut pod.metadata.annotations {
-        notes.retain(|name, _| name == annotations::DATAPLANE);
+        notes.retain(|name, _| [annotations::CONTROLPLANE, annotations::DATAPLANE].contains(&name.as_str()));
     }
     if let Some(status) = pod.status.take() {
         pod.status = Some(PodStatus {
@@ -46,6 +46,13 @@ fn containers(all: Vec<ContainerStatus>) -> Vec<ContainerStatus> {
 /// Of a `DataPlane`: all but kubectl's notes.
 pub fn dataplane(dataplane: &mut DataPlane) {
     if let Some(notes) = &mut dataplane.metadata.annotations {
+        notes.remove(LAST_APPLIED);
+    }
+}
+
+/// Of a `ControlPlane`: all but kubectl's notes.
+pub fn controlplane(controlplane: &mut ControlPlane) {
+    if let Some(notes) = &mut controlplane.metadata.annotations {
         notes.remove(LAST_APPLIED);
     }
 }

@@ -16,6 +16,7 @@ mod selftest;
 mod shown;
 mod side;
 mod tell;
+mod want;
 mod watched;
 
 use std::path::{Path, PathBuf};
@@ -158,10 +159,14 @@ pub(crate) mod tests {
         let metrics = Metrics::new("test");
         let kit =
             crate::kit(&Client::try_from(config).unwrap(), &metrics, Claim::forever(), &Checks::default());
-        let (secret, service) = (String::new(), String::new());
-        let (mode, namespace, pace) = (Mode::SelfManaged, String::new(), Pace::default());
-        let tell = Tell::new(kit.events, &Setup { mode, namespace, service, secret, pace });
+        let tell = Tell::new(kit.events, &setup());
         Shown::new(metrics, tell)
+    }
+
+    /// Certificates of the operator's own, for a Service `b` in namespace `a`.
+    pub(crate) fn setup() -> Setup {
+        let (namespace, service, secret) = ("a".to_owned(), "b".to_owned(), "c".to_owned());
+        Setup { mode: Mode::SelfManaged, namespace, service, secret, pace: Pace::default() }
     }
 
     #[test]

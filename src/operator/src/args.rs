@@ -68,6 +68,15 @@ pub struct Run {
     #[arg(long, env = "SILVERBACK_DATA_PLANE_IMAGE", default_value = crds::defaults::IMAGE, value_name = "IMAGE")]
     pub data_plane_image: String,
 
+    /// Image of Kong Ingress Controller where a ControlPlane names none.
+    #[arg(
+        long,
+        env = "SILVERBACK_CONTROL_PLANE_IMAGE",
+        default_value = crds::defaults::CONTROLLER_IMAGE,
+        value_name = "IMAGE"
+    )]
+    pub control_plane_image: String,
+
     /// Address of the probes /healthz and /readyz.
     #[arg(
         long,

@@ -9,9 +9,10 @@ use std::error::Error;
 use std::sync::{Arc, OnceLock};
 
 use certs::Authority;
-use control::dataplane::{DataPlanes, triggers};
+use control::controlplane::{self, ControlPlanes};
+use control::dataplane::{self, DataPlanes};
 use control::webhook::{self, Certificates};
-use control::{Context, Hubs, Others, authority, kit};
+use control::{Context, Entrances, Hubs, Others, Planes, authority, gateway, kit};
 use kube::Client;
 use kube::api::Api;
 use plan::dataplane::Settings;
@@ -164,6 +165,7 @@ impl Process {
     fn stores(&self, watches: &mut JoinSet<()>) -> Arc<Stores> {
         let places = Place::all(&self.run.watch_namespaces);
         let hubs = Hubs::start(&self.client, &self.metrics, &places, watches);
+        let entrances = Entrances::start(&self.client, &self.metrics, &places, watches);
         let serves = !self.run.webhooks.no_webhooks;
         let others = if serves {
             Others::start(&self.client, &self.metrics, &places, watches)
@@ -172,7 +174,8 @@ impl Process {
         };
         let coverage = hubs.coverage.clone();
         self.ready.checks.add(STORES, move || coverage.whole());
-        Arc::new(Stores { hubs, others, places })
+        let controlled = Planes::start(&self.client, &self.metrics, &places, watches);
+        Arc::new(Stores { hubs, planes: controlled, entrances, others, places })
     }
 
     /// The webhooks, where they are wanted.
@@ -209,6 +212,12 @@ impl Process {
 
     fn settings(&self) -> Arc<Settings> {
         Arc::new(Settings { image: self.run.data_plane_image.clone() })
+    }
+
+    fn controller(&self) -> Arc<plan::controlplane::Settings> {
+        let (image, controller) =
+            (self.run.control_plane_image.clone(), self.run.webhooks.controller_name.clone());
+        Arc::new(plan::controlplane::Settings { image, controller })
     }
 
     /// The authority is made by whoever comes first.
@@ -299,6 +308,7 @@ impl Process {
         let Known { authority, stores, .. } = known;
         let warm = async {
             stores.hubs.synced().await;
+            stores.planes.synced().await;
             stores.others.synced().await;
             self.ready.lookups.done();
         };
@@ -308,7 +318,10 @@ impl Process {
         }
         tracing::info!("watch stores are warm");
         let kit = kit(&self.client, &self.metrics, claim, &self.live);
-        Ok(Context { settings: self.settings(), authority, hubs: stores.hubs.clone(), kit })
+        let (hubs, planes) = (stores.hubs.clone(), stores.planes.clone());
+        let (settings, controller) = (self.settings(), self.controller());
+        let entrances = stores.entrances.clone();
+        Ok(Context { settings, controller, authority, hubs, planes, entrances, kit })
     }
 
     /// Keeps the certificate and the registration of the webhooks as they should be; never ends.
@@ -323,9 +336,14 @@ impl Process {
     }
 
     async fn drive(&self, cx: Context) {
-        let hub = cx.hubs.dataplanes.clone();
-        let (calls, kit) = (triggers(&cx), cx.kit.clone());
-        drive::drive(DataPlanes(cx), hub, calls, kit, self.drain.clone()).await;
+        let (of_data, of_control) = (cx.hubs.dataplanes.clone(), cx.planes.controlplanes.clone());
+        let (calls, kit) = (dataplane::triggers(&cx), cx.kit.clone());
+        let controlled = controlplane::triggers(&cx);
+        tokio::join!(
+            drive::drive(DataPlanes(cx.clone()), of_data, calls, kit.clone(), self.drain.clone()),
+            drive::drive(ControlPlanes(cx.clone()), of_control, controlled, kit, self.drain.clone()),
+            gateway::keep(cx, self.drain.clone()),
+        );
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use control::{Hubs, Others};
+use control::{Entrances, Hubs, Others, Planes};
 use crds::k8s::Service;
 use crds::{ControlPlane, DataPlane, GatewayConfiguration, WatchNamespaceGrant};
 use kube::runtime::reflector::ObjectRef;
@@ -17,6 +17,10 @@ use webhooks::world::{Found, Holder, Named, World};
 pub struct Stores {
     /// What is reconciled.
     pub hubs: Hubs,
+    /// What only control planes need.
+    pub planes: Planes,
+    /// What only Gateways need.
+    pub entrances: Entrances,
     /// What is looked up.
     pub others: Others,
     /// Where both look.
@@ -75,21 +79,23 @@ impl World for Stores {
         found(self.hubs.dataplanes.get(&key), self.covers(namespace, &Hub::<DataPlane>::known_as()))
     }
 
-    fn dataplanes(&self, namespace: &str) -> Vec<Arc<DataPlane>> {
-        within(&self.hubs.dataplanes, namespace)
+    fn wanting(&self, namespace: &str, service: &str) -> Vec<Arc<DataPlane>> {
+        let wants = |object: &DataPlane| plan::dataplane::ingress_service(object) == service;
+        within(&self.hubs.dataplanes, namespace, wants)
     }
 
-    fn controlplanes(&self, namespace: &str) -> Vec<Arc<ControlPlane>> {
-        within(&self.others.controlplanes, namespace)
+    fn configuring(&self, namespace: &str, dataplane: &str) -> Vec<Arc<ControlPlane>> {
+        let names = |object: &ControlPlane| object.spec.dataplane.as_deref() == Some(dataplane);
+        within(&self.planes.controlplanes, namespace, names)
     }
 
     fn grants(&self, namespace: &str) -> Found<Vec<Arc<WatchNamespaceGrant>>> {
-        let covered = self.others.knows::<WatchNamespaceGrant>(namespace);
-        found(covered.then(|| within(&self.others.grants, namespace)), covered)
+        let covered = self.planes.knows::<WatchNamespaceGrant>(namespace);
+        found(covered.then(|| within(&self.planes.grants, namespace, |_| true)), covered)
     }
 
     fn gateway_class(&self, name: &str) -> Found<String> {
-        match self.others.classes.controller(name) {
+        match self.planes.classes.controller(name) {
             Some(controller) => found(controller, true),
             None => Found::Unknown,
         }
@@ -104,9 +110,9 @@ fn found<T>(there: Option<T>, covered: bool) -> Found<T> {
     }
 }
 
-fn within<K>(hub: &Hub<K>, namespace: &str) -> Vec<Arc<K>>
+fn within<K>(hub: &Hub<K>, namespace: &str, asked: impl Fn(&K) -> bool) -> Vec<Arc<K>>
 where
     K: Resource<DynamicType = ()> + runtime::hub::Watched,
 {
-    hub.select(|object| object.meta().namespace.as_deref() == Some(namespace))
+    hub.select(|object| object.meta().namespace.as_deref() == Some(namespace) && asked(object))
 }

@@ -197,7 +197,7 @@ fn what_is_printed_is_read_back_by_kubectl_as_it_was() {
 fn objects_are_rendered_in_the_order_in_which_they_are_applied() {
     let printed = text(&run(&["render", "good.yaml"]).stdout);
     let kinds: Vec<_> = printed.lines().filter_map(|line| line.strip_prefix("kind: ")).collect();
-    assert_eq!(kinds, ["Secret", "Service", "Service", "Deployment"]);
+    assert_eq!(kinds, ["Secret", "Secret", "Service", "Service", "Deployment"]);
     assert!(
         printed.contains(
             "# ControlPlane team/edge (good.yaml:20): this version of the operator makes no objects"
@@ -226,8 +226,8 @@ fn a_name_that_only_the_cluster_knows_is_marked() {
     let printed = text(&found.stdout);
     assert_eq!(found.status.code(), Some(0), "{found:?}");
     let note = "# DataPlane team/edge- (stdin:1)\n# Only the cluster knows its name: xxxxx stands for what";
-    assert_eq!(printed.matches(note).count(), 4, "{printed}");
-    assert_eq!(printed.matches("\n# Only the cluster").count(), 4, "the one with a name needs no note");
+    assert_eq!(printed.matches(note).count(), 5, "{printed}");
+    assert_eq!(printed.matches("\n# Only the cluster").count(), 5, "the one with a name needs no note");
     for name in ["dataplane-ingress-edge-xxxxx", "dataplane-ingress-edge"] {
         assert!(printed.contains(&format!("  name: {name}\n")), "{name} in {printed}");
     }

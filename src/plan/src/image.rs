@@ -178,7 +178,7 @@ fn is_digest(text: &str) -> bool {
 }
 
 /// The numbers of a tag that is a version: one to four of them, and perhaps a flavour (`3.9.1-ubuntu`).
-fn version(tag: &str) -> Option<Vec<u64>> {
+pub(crate) fn version(tag: &str) -> Option<Vec<u64>> {
     let tag = tag.strip_prefix('v').unwrap_or(tag);
     let numbers = tag.split('-').next()?;
     let numbers: Vec<u64> = numbers.split('.').map(|number| number.parse().ok()).collect::<Option<_>>()?;

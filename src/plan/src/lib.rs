@@ -5,6 +5,7 @@
 
 pub mod controlplane;
 pub mod dataplane;
+pub mod gateway;
 pub mod image;
 pub mod invalid;
 mod merge;

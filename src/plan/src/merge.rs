@@ -4,14 +4,15 @@
 //! carried out. Lists merge by the keys of the core API (`k8s.io/api/core/v1`, `patchMergeKey`); other lists
 //! are replaced. `null` removes a field, `$patch: delete` a list item, `$patch: replace` what stands there.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use crds::lists;
 use serde_json::{Map, Value};
 
 use crate::invalid::Problem;
 
-const DIRECTIVE: &str = "$patch";
+/// The member that says what to do with what stands there.
+pub const DIRECTIVE: &str = "$patch";
 
 /// Fields of which an object has one: naming another drops ours, as a patch with `$retainKeys` would.
 const UNIONS: &[&[&str]] = &[&["exec", "grpc", "httpGet", "sleep", "tcpSocket"], &["value", "valueFrom"]];
@@ -75,46 +76,61 @@ fn merge_list(list: &mut Vec<Value>, items: &[Value], at: &str, problems: &mut V
             .collect();
         return;
     }
-    let before = list.clone();
     let mut places = Places::of(list, keys);
-    let mut merged: Vec<_> = list.drain(..).map(Some).collect();
+    let ours =
+        list.drain(..).enumerate().map(|(spot, item)| Slot { item, before: Some(spot), patched: None });
+    let mut slots: Vec<_> = ours.map(Some).collect();
     for (index, item) in items.iter().enumerate() {
-        let here = format!("{at}[{index}]");
         match (places.spot(item), directive(item)) {
             (Some(spot), Some("delete")) => {
-                if let Some(gone) = merged.get_mut(spot).and_then(Option::take) {
-                    places.forget(&gone, spot);
+                if let Some(gone) = slots.get_mut(spot).and_then(Option::take) {
+                    places.forget(&gone.item, spot);
                 }
             }
             (None, Some("delete")) if named(item, keys).is_empty() => {
                 problems.push(Problem::at(
-                    here,
+                    format!("{at}[{index}]"),
                     format!("$patch: delete needs {} to say what goes", keys.join(" and ")),
                 ));
             }
             (None, Some("delete")) => {}
             (Some(spot), _) => {
-                if let Some(found) = merged.get_mut(spot).and_then(Option::as_mut) {
-                    places.forget(found, spot);
+                if let Some(found) = slots.get_mut(spot).and_then(Option::as_mut) {
+                    found.patched.get_or_insert(index);
+                    // By a single key the item is what it was called by, merged or not.
+                    let renamed = keys.len() > 1;
+                    if renamed {
+                        places.forget(&found.item, spot);
+                    }
                     // A volume has one source; another one replaces it and does not join it. A name alone, which
                     // Kong Gateway Operator wanted repeated, says nothing new.
                     match (field, item.as_object().is_some_and(|item| item.len() > 1)) {
-                        ("volumes", true) => *found = bare(item),
+                        ("volumes", true) => found.item = bare(item),
                         ("volumes", false) => {}
-                        _ => merge(found, item, &here, problems),
+                        _ => merge(&mut found.item, item, &format!("{at}[{index}]"), problems),
                     }
-                    places.note(found, spot);
+                    if renamed {
+                        places.note(&found.item, spot);
+                    }
                 }
             }
             (None, _) => {
                 let item = bare(item);
-                places.note(&item, merged.len());
-                merged.push(Some(item));
+                places.note(&item, slots.len());
+                slots.push(Some(Slot { item, before: None, patched: Some(index) }));
             }
         }
     }
-    *list = merged.into_iter().flatten().collect();
-    order(list, &Places::of(items, keys), &Places::of(&before, keys));
+    *list = ordered(slots.into_iter().flatten());
+}
+
+/// An item, and where it stands.
+struct Slot {
+    item: Value,
+    /// In the list before.
+    before: Option<usize>,
+    /// In the patch.
+    patched: Option<usize>,
 }
 
 /// The keys that an item gives; a port without a protocol gives one all the same.
@@ -126,37 +142,51 @@ fn named<'a>(item: &Value, keys: &[&'a str]) -> Vec<&'a str> {
 /// each item up must not take longer the more there are.
 struct Places<'k> {
     keys: &'k [&'k str],
-    /// By the keys that are given, and their values.
-    known: HashMap<(Vec<&'k str>, String), BTreeSet<usize>>,
+    /// By the value of each key, and of all together, in the order of [`Places::ways`].
+    known: HashMap<Name, Spots>,
 }
+
+/// A way to speak of an item, and what it is called that way.
+type Name = (usize, String);
+
+/// The places of items that have one name; nearly always there is one.
+type Spots = Vec<usize>;
 
 impl<'k> Places<'k> {
     fn of(list: &[Value], keys: &'k [&'k str]) -> Self {
-        let mut places = Self { keys, known: HashMap::new() };
+        let mut places = Self { keys, known: HashMap::with_capacity(list.len()) };
         for (spot, item) in list.iter().enumerate() {
             places.note(item, spot);
         }
         places
     }
 
-    /// Each way in which an item can be spoken of: by one of its keys, or by all.
-    fn ways(&self) -> impl Iterator<Item = Vec<&'k str>> + use<'k> {
-        let all = (self.keys.len() > 1).then(|| self.keys.to_vec());
-        self.keys.iter().map(|key| vec![*key]).chain(all)
+    /// The number of ways in which an item can be spoken of: by one of its keys, or by all.
+    fn ways(&self) -> usize {
+        if self.keys.len() > 1 { self.keys.len() + 1 } else { 1 }
+    }
+
+    fn name(&self, item: &Value, way: usize) -> Name {
+        let keys = self.keys.get(way..=way).filter(|_| way < self.keys.len()).unwrap_or(self.keys);
+        let mut name = String::with_capacity(48);
+        for key in keys {
+            lists::spell_key(item, key, &mut name);
+        }
+        (way, name)
     }
 
     fn note(&mut self, item: &Value, spot: usize) {
-        for way in self.ways() {
-            let value = values(item, &way);
-            self.known.entry((way, value)).or_default().insert(spot);
+        for way in 0..self.ways() {
+            let spots = self.known.entry(self.name(item, way)).or_default();
+            let at = spots.partition_point(|other| *other < spot);
+            spots.insert(at, spot);
         }
     }
 
     fn forget(&mut self, item: &Value, spot: usize) {
-        for way in self.ways() {
-            let value = values(item, &way);
-            if let Some(spots) = self.known.get_mut(&(way, value)) {
-                spots.remove(&spot);
+        for way in 0..self.ways() {
+            if let Some(spots) = self.known.get_mut(&self.name(item, way)) {
+                spots.retain(|other| *other != spot);
             }
         }
     }
@@ -164,36 +194,30 @@ impl<'k> Places<'k> {
     /// Where the item that `item` speaks of stands. Of two keys one is enough where no item has both: what a patch
     /// calls by `topologyKey` alone is ours, and where it says another `whenUnsatisfiable` it changes ours.
     fn spot(&self, item: &Value) -> Option<usize> {
-        let by = |way: Vec<&'k str>| {
-            let value = values(item, &way);
-            self.known.get(&(way, value))?.first().copied()
-        };
-        let named = named(item, self.keys);
-        if named.is_empty() {
-            return None;
-        }
-        let first = self.keys.first().filter(|first| **first == "topologyKey" && item.get(**first).is_some());
-        by(named).or_else(|| by(vec![*first?]))
+        let given = |key: &str| item.get(key).is_some() || key == "protocol";
+        let mut named = (0..self.keys.len()).filter(|way| self.keys.get(*way).is_some_and(|key| given(key)));
+        let first = named.next()?;
+        let way = if named.next().is_some() { self.ways() - 1 } else { first };
+        let by = |way| self.known.get(&self.name(item, way))?.first().copied();
+        let topology = self.keys.first().is_some_and(|key| *key == "topologyKey" && item.get(*key).is_some());
+        by(way).or_else(|| by(0).filter(|_| topology))
     }
-}
-
-fn values(item: &Value, keys: &[&str]) -> String {
-    let values: Vec<_> = keys.iter().map(|key| lists::key(item, key).to_string()).collect();
-    values.join("\n")
 }
 
 /// Items of the patch in its order, among the others in theirs, as Kubernetes orders them (`normalizeElementOrder`
 /// in `k8s.io/apimachinery`): a variable may refer to those before it.
-fn order(list: &mut Vec<Value>, items: &Places<'_>, before: &Places<'_>) {
-    let (mut patched, others): (Vec<Value>, Vec<Value>) =
-        list.drain(..).partition(|item| items.spot(item).is_some());
-    patched.sort_by_cached_key(|item| items.spot(item));
+fn ordered(slots: impl Iterator<Item = Slot>) -> Vec<Value> {
+    let (mut patched, others): (Vec<_>, Vec<_>) = slots.partition(|slot| slot.patched.is_some());
+    patched.sort_by_key(|slot| slot.patched);
+    let mut list = Vec::with_capacity(patched.len() + others.len());
     let (mut patched, mut others) = (patched.into_iter().peekable(), others.into_iter().peekable());
     while let (Some(patch), Some(other)) = (patched.peek(), others.peek()) {
-        let earlier = matches!((before.spot(other), before.spot(patch)), (Some(a), Some(b)) if a < b);
-        list.extend(if earlier { others.next() } else { patched.next() });
+        let earlier = matches!((other.before, patch.before), (Some(a), Some(b)) if a < b);
+        let next = if earlier { others.next() } else { patched.next() };
+        list.extend(next.map(|slot| slot.item));
     }
-    list.extend(patched.chain(others));
+    list.extend(patched.chain(others).map(|slot| slot.item));
+    list
 }
 
 fn directive(item: &Value) -> Option<&str> {

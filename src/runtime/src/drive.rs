@@ -30,7 +30,7 @@ use crate::health::Checks;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
-use crate::writer::{Writer, Written};
+use crate::writer::{self, Writer, Written};
 
 /// How many objects of one kind are reconciled at a time.
 const CONCURRENCY: usize = 16;
@@ -69,11 +69,21 @@ pub trait Reconciler: Send + Sync + 'static {
     /// How it fails.
     type Error: Failure;
 
+    /// What keeps an object until [`Reconciler::finish`] is done with it; none for a kind whose children all go by their
+    /// owner references.
+    const FINALIZER: Option<&'static str> = None;
+
     /// Makes the world as `object` asks.
     fn reconcile(
         &self,
         object: Arc<Self::Kind>,
     ) -> impl Future<Output = Result<Outcome<Self::Status>, Self::Error>> + Send;
+
+    /// Takes away what does not go by itself with an object that is being deleted.
+    fn finish(&self, object: Arc<Self::Kind>) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        drop(object);
+        async { Ok(()) }
+    }
 
     /// The status that tells of a failure with its reason and words; everything else in it stays as it was.
     fn failed(&self, object: &Self::Kind, reason: &'static str, words: String) -> Self::Status;
@@ -104,12 +114,16 @@ enum Broken {
     /// It panicked, with these words.
     #[error("the reconcile panicked: {0}")]
     Panicked(String),
+    /// Its finalizer could not be taken off.
+    #[error(transparent)]
+    Kept(#[from] writer::Error),
 }
 
 impl Failure for Broken {
     fn impact(&self) -> Impact {
         match self {
             Self::Late => Impact::Transient,
+            Self::Kept(error) => error.impact(),
             Self::Panicked(_) => Impact::Bug,
         }
     }
@@ -117,6 +131,7 @@ impl Failure for Broken {
     fn reason(&self) -> &'static str {
         match self {
             Self::Late => "DeadlineExceeded",
+            Self::Kept(error) => error.reason(),
             Self::Panicked(_) => "Panicked",
         }
     }
@@ -175,14 +190,55 @@ impl<R: Reconciler> Loop<R> {
 
     /// One look at an object; returns after how long to look again by itself.
     async fn once(self: Arc<Self>, key: Key<R>) -> Option<Duration> {
-        let object = self.hub.get(&key).filter(|object| object.meta().deletion_timestamp.is_none());
-        let Some(object) = object else {
-            // Gone or going; its children go by their owner references.
-            self.forget(&key);
-            return None;
+        let is_kept = |object: &R::Kind| {
+            R::FINALIZER.is_some_and(|own| object.finalizers().iter().any(|found| found == own))
         };
-        let span = self.span(&object);
-        self.run(&key, object).instrument(span).await
+        match self.hub.get(&key) {
+            Some(object) if object.meta().deletion_timestamp.is_none() => {
+                let span = self.span(&object);
+                self.run(&key, object).instrument(span).await
+            }
+            Some(object) if is_kept(&object) => {
+                let span = self.span(&object);
+                self.finish(&key, object).instrument(span).await
+            }
+            // Gone or going; its children go by their owner references.
+            _ => {
+                self.forget(&key);
+                None
+            }
+        }
+    }
+
+    /// What is left of an object goes, and then the finalizer that kept it.
+    async fn finish(&self, key: &Key<R>, object: Arc<R::Kind>) -> Option<Duration> {
+        let tried = tokio::time::timeout(DEADLINE, self.reconciler.finish(Arc::clone(&object))).await;
+        let failed = match tried {
+            Ok(Ok(())) => match self.release(&object).await {
+                Ok(()) => {
+                    self.forget(key);
+                    return None;
+                }
+                Err(error) => self.put_off(key, &Broken::Kept(error)),
+            },
+            Ok(Err(error)) => self.put_off(key, &error),
+            Err(_) => self.put_off(key, &Broken::Late),
+        };
+        Span::current().record("otel.status_code", "ERROR");
+        // Nobody but us will ever let it go, so a user's error is tried again too.
+        failed.or(Some(UNPUBLISHED))
+    }
+
+    async fn release(&self, object: &R::Kind) -> Result<(), writer::Error> {
+        let Some(finalizer) = R::FINALIZER else { return Ok(()) };
+        self.kit.writer.finalizer(object, finalizer, false).await.map(drop)
+    }
+
+    fn put_off(&self, key: &Key<R>, error: &impl Failure) -> Option<Duration> {
+        let attempts = self.count(key);
+        let pause = failure::pause(error.impact(), attempts, seed(key, attempts));
+        log(error, pause);
+        pause
     }
 
     fn span(&self, object: &R::Kind) -> Span {

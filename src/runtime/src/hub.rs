@@ -18,9 +18,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::ready;
 use futures::stream::{self, Stream, StreamExt};
+use kube::core::ClusterResourceScope;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Event;
-use kube::{Resource, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -122,9 +123,23 @@ impl<K: Watched> Hub<K> {
     where
         K: Streamed,
     {
+        let api = source.place.api::<Guarded<K>>(&source.client);
+        self.stream(source, api)
+    }
+
+    /// Watches a kind that has no namespace; the future drives the watch and never ends.
+    pub fn watch_cluster(&self, source: Source) -> impl Future<Output = ()> + Send + use<K>
+    where
+        K: Resource<Scope = ClusterResourceScope>,
+    {
+        let api = Api::<Guarded<K>>::all(source.client.clone());
+        self.stream(Source { place: Place::Everywhere, ..source }, api)
+    }
+
+    fn stream(&self, source: Source, api: Api<Guarded<K>>) -> impl Future<Output = ()> + Send + use<K> {
         let (place, counted) = (source.place.clone(), Arc::clone(&self.stock));
         source.metrics.store(&Self::known_as(), move || counted.len());
-        let events = source::events::<Guarded<K>>(source, Self::known_as());
+        let events = source::events(source, api, Self::known_as());
         let kept = Arc::clone(&self.stock);
         let events = events.filter_map(move |event| ready(decoded(event, |key| kept.get(key))));
         self.follow(place, events)

@@ -74,7 +74,11 @@ async fn appeared<K: Resource<DynamicType = ()>>(
     loop {
         tokio::select! {
             Some(hint) = hints.next() => (now, pause) = (hint, SOON),
-            () = tokio::time::sleep(pause), if now != Hint::Gone => pause = (pause * 2).min(SELDOM),
+            // Of a definition that is watched every change is told: one that is there for long and not served, such as
+            // of another version, is not asked for again.
+            () = tokio::time::sleep(pause), if now == Hint::Blind || (now == Hint::There && pause < SELDOM) => {
+                pause = (pause * 2).min(SELDOM);
+            }
         }
         if now != Hint::Gone && is_served::<K>(client).await == Some(true) {
             return now;

@@ -5,6 +5,7 @@
 //! to somebody else, whatever its labels say.
 
 mod error;
+mod marked;
 mod whole;
 
 use std::collections::HashMap;
@@ -27,6 +28,7 @@ use crate::lease::Claim;
 use crate::metrics::Metrics;
 
 pub use error::{Cause, Error, Target};
+pub use marked::is_marked;
 
 /// How long a call may take. The API server itself gives a request a minute; whoever waits that long is
 /// better off trying again.
@@ -101,7 +103,7 @@ impl Writer {
             }
             None => self.unseen(owner, want).await?,
         };
-        let written = self.send(owner, want, &digest, uid).await?;
+        let written = self.send(&self.api(&owner.namespace), want, &digest, uid).await?;
         self.learn(want, &digest, &written);
         hub.note(written.clone());
         Ok(Arc::new(written))
@@ -174,7 +176,7 @@ impl Writer {
         if theirs || meta.deletion_timestamp.is_some() || !object.annotations().contains_key(APPLIED) {
             return Ok(());
         }
-        self.delete(object.as_ref(), &owner.namespace, name).await
+        self.delete(&self.api(&owner.namespace), object.as_ref()).await
     }
 
     /// The object as the API server has it, where a watch store may not show it.
@@ -186,11 +188,12 @@ impl Writer {
         bounded("get", Target::of::<K>(name), api.get_opt(name)).await
     }
 
-    async fn delete<K: Written>(&self, object: &K, namespace: &str, name: &str) -> Result<(), Error> {
+    async fn delete<K: Watched>(&self, api: &Api<K>, object: &K) -> Result<(), Error> {
+        let name = &object.name_any();
         tracing::info!(kind = %K::kind(&()), name, "deleting what is no longer wanted");
         // By uid: another object may have taken the name since this one was seen.
         let only_this = Preconditions { uid: object.uid(), ..Preconditions::default() };
-        let (api, params) = (self.api::<K>(namespace), DeleteParams::background().preconditions(only_this));
+        let params = DeleteParams::background().preconditions(only_this);
         #[expect(clippy::disallowed_methods, reason = "this is the writer")]
         let sent = api.delete(name, &params);
         match self.answered("delete", Target::of::<K>(name), sent).await {
@@ -212,17 +215,16 @@ impl Writer {
         Ok(found.and_then(|object| object.metadata.uid))
     }
 
-    async fn send<K: Written>(
+    async fn send<K: Watched>(
         &self,
-        owner: &Owner,
+        api: &Api<K>,
         want: &Wanted<K>,
         digest: &str,
         uid: Option<String>,
     ) -> Result<K, Error> {
         let mut body = want.body().clone();
         complete(&mut body, digest, uid);
-        let (api, params) = (self.api::<K>(&owner.namespace), PatchParams::apply(self.manager).force());
-        let body = Patch::Apply(&body);
+        let (params, body) = (PatchParams::apply(self.manager).force(), Patch::Apply(&body));
         #[expect(clippy::disallowed_methods, reason = "this is the writer")]
         let sent = api.patch(want.name(), &params, &body);
         self.answered("apply", Target::of::<K>(want.name()), sent).await
@@ -248,7 +250,7 @@ impl Writer {
 
     /// Remembers what an admission webhook or a gate made of an apply: sending it again would change nothing,
     /// for ever.
-    fn learn<K: Written>(&self, want: &Wanted<K>, digest: &str, written: &K) {
+    fn learn<K: Watched + Serialize>(&self, want: &Wanted<K>, digest: &str, written: &K) {
         let uid = written.uid().unwrap_or_default();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         match difference(want, digest, written) {
@@ -261,7 +263,7 @@ impl Writer {
         }
     }
 
-    fn is_kept<K: Written>(&self, live: &K, digest: &str, path: &str) -> bool {
+    fn is_kept<K: Watched>(&self, live: &K, digest: &str, path: &str) -> bool {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let known = live.uid().and_then(|uid| kept.get(&uid).cloned());
         known.is_some_and(|(of, at)| of == digest && at == path)
@@ -307,7 +309,7 @@ fn claim<K: Written>(owner: &Owner, meta: &ObjectMeta) -> Result<(), Error> {
 
 /// Why `live` is not what is wanted: what we applied last was something else (only that tells of fields we
 /// no longer want), or somebody changed a field of ours.
-fn difference<K: Written>(want: &Wanted<K>, digest: &str, live: &K) -> Option<String> {
+fn difference<K: Watched + Serialize>(want: &Wanted<K>, digest: &str, live: &K) -> Option<String> {
     let applied = live.annotations().get(APPLIED);
     if applied.map(String::as_str) != Some(digest) {
         return Some(format!(".metadata.annotations.{APPLIED}"));

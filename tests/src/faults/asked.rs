@@ -12,6 +12,8 @@ use crate::audit::WRITES;
 
 /// Kinds without a namespace that the operator reads.
 const CLUSTER_SCOPED: &[&str] = &[
+    "clusterrolebindings",
+    "clusterroles",
     "customresourcedefinitions",
     "gatewayclasses",
     "mutatingwebhookconfigurations",

@@ -152,8 +152,9 @@ impl Everything {
         }
         // First, because what the pods have is compared with it.
         for secret in self.secrets.iter().filter(|secret| found.owns(*secret)).collect::<Vec<_>>() {
-            let chain = secret.data.as_ref().and_then(|data| data.get("tls.crt")).cloned();
-            found.hash = names::digest(&String::from_utf8(chain.unwrap_or_default().0).unwrap_or_default());
+            if secret.name_any() == names::admin_certificate(dataplane) {
+                found.hash = names::digest(&(text(secret, "tls.crt") + &text(secret, "client-ca.crt")));
+            }
             found.add(secret)?;
         }
         found.add_children(&self.deployments)?;
@@ -172,10 +173,16 @@ where
     Ok(api.list(&ListParams::default()).await?.items)
 }
 
+/// What a Secret has there; nothing where it has nothing.
+fn text(secret: &Secret, key: &str) -> String {
+    let found = secret.data.as_ref().and_then(|data| data.get(key)).cloned();
+    String::from_utf8(found.unwrap_or_default().0).unwrap_or_default()
+}
+
 struct Found<'a> {
     dataplane: &'a str,
     uid: String,
-    /// Of the certificate that is there.
+    /// Of the certificate that is there, and of the clients that it lets in.
     hash: String,
     state: State,
 }

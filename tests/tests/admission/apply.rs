@@ -42,7 +42,12 @@ pub async fn applied_twice_a_sample_is_unchanged(s: Scenario) -> Result<()> {
     s.api::<ResourceQuota>().create(&PostParams::default(), &serde_json::from_value(quota)?).await?;
     let mut manifests = Vec::new();
     for file in std::fs::read_dir(artifacts::root().join("manifests/samples"))? {
-        let documents: Vec<Value> = serde_saphyr::from_multiple(&std::fs::read_to_string(file?.path())?)?;
+        let file = file?;
+        // Here only what the table speaks of of Gateway API's kinds is served.
+        if file.file_name().to_string_lossy().starts_with("gateway-") {
+            continue;
+        }
+        let documents: Vec<Value> = serde_saphyr::from_multiple(&std::fs::read_to_string(file.path())?)?;
         manifests.extend(documents.into_iter().map(|mut object| {
             object["metadata"]["namespace"] = json!(s.namespace);
             object

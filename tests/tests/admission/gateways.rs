@@ -41,7 +41,8 @@ fn definition(name: &str, plural: &str, kind: &str, scope: &str) -> Value {
             "group": GROUP,
             "names": { "kind": kind, "plural": plural, "singular": kind.to_lowercase() },
             "scope": scope,
-            "versions": [{ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": schema } }],
+            "versions": [{ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": schema },
+                "subresources": { "status": {} } }],
         },
     })
 }

@@ -3,6 +3,7 @@
 //! In: manifests as JSON. Out: what the API server has, or would have. It knows nothing of kinds.
 
 use anyhow::{Context, Result};
+use crds::names::managers;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -10,8 +11,9 @@ use serde_json::{Value, json};
 use tests::reviews::Reviews;
 use tests::world::Scenario;
 
-/// What the server says of an object beside what people do.
-const SERVERS: [&str; 5] = ["creationTimestamp", "generation", "managedFields", "resourceVersion", "uid"];
+/// What the server says of an object beside what people do, and what the operator keeps it by.
+const OTHERS: [&str; 6] =
+    ["creationTimestamp", "finalizers", "generation", "managedFields", "resourceVersion", "uid"];
 
 /// The objects of a manifest's kind, in its namespace.
 pub fn api(s: &Scenario, manifest: &Value) -> Result<Api<DynamicObject>> {
@@ -54,7 +56,7 @@ pub enum How {
 pub fn bare(object: &Value) -> Value {
     let mut object = object.clone();
     if let Some(metadata) = object["metadata"].as_object_mut() {
-        metadata.retain(|field, _| !SERVERS.contains(&field.as_str()));
+        metadata.retain(|field, _| !OTHERS.contains(&field.as_str()));
     }
     if let Some(fields) = object.as_object_mut() {
         fields.remove("status");
@@ -62,10 +64,14 @@ pub fn bare(object: &Value) -> Value {
     object
 }
 
-/// Who wrote which fields of an object, and when; the operator's status besides.
+/// Who wrote which fields of an object, and when; the operator's status and finalizer besides.
 pub fn managers(object: &Value) -> Vec<Value> {
     let entries = object["metadata"]["managedFields"].as_array().into_iter().flatten();
-    entries.filter(|entry| entry.get("subresource").is_none()).cloned().collect()
+    let is_ours = |entry: &Value| {
+        let is_finalizer = entry.pointer("/fieldsV1/f:metadata/f:finalizers").is_some();
+        entry.get("subresource").is_some() || (is_finalizer && entry["manager"] == managers::CONTROLPLANE)
+    };
+    entries.filter(|entry| !is_ours(entry)).cloned().collect()
 }
 
 /// Waits until the API server asks about objects.

@@ -137,6 +137,9 @@ pub async fn what_a_user_removes_is_gone(s: Scenario) -> Result<()> {
 }
 
 /// Two thirds of its life are over: it is replaced by one of the same authority, and the pods are rolled.
+/// How often a certificate is replaced by an old one.
+const TRIES: usize = 5;
+
 pub async fn a_certificate_near_its_end_is_renewed(s: Scenario) -> Result<()> {
     s.dataplane("old", clustered()).await?;
     s.reason("old", types::ROLLED_OUT, reasons::ROLLED_OUT).await?;
@@ -159,12 +162,17 @@ pub async fn a_certificate_near_its_end_is_renewed(s: Scenario) -> Result<()> {
     let data = json!({ "data": {
         "tls.crt": ByteString(old.certificate.clone().into_bytes()), "tls.key": ByteString(old.key.into_bytes()),
     } });
-    secrets.patch(&name, &PatchParams::default(), &Patch::Merge(data)).await?;
-    let renewed = wait::until(&secrets, &name, BACK, |secret| {
-        pair(secret).is_ok_and(|pair| pair.certificate != old.certificate)
-    })
-    .await?;
-    let renewed = pair(&renewed)?;
+    let first = pair(&secrets.get(&name).await?)?;
+    let mut renewed = Pair { certificate: first.certificate.clone(), key: String::new() };
+    // A reconcile that was under way puts the first one back, which is as good: then it is asked again.
+    for _ in 0..TRIES {
+        secrets.patch(&name, &PatchParams::default(), &Patch::Merge(&data)).await?;
+        let there = |secret: &Secret| pair(secret).is_ok_and(|pair| pair.certificate != old.certificate);
+        renewed = pair(&wait::until(&secrets, &name, BACK, there).await?)?;
+        if renewed.certificate != first.certificate {
+            break;
+        }
+    }
     let verdict =
         certs::judge(&renewed, authority.certificate(), &Request::server(&wanted), SystemTime::now());
     ensure!(matches!(verdict, certs::Verdict::Good { .. }), "{verdict:?}");

@@ -145,7 +145,7 @@ async fn undisturbed(lane: &Lane, name: &str, spec: serde_json::Value) -> Result
 }
 
 /// Lets `number` writes about `name` through, and no more.
-fn hold_after(lane: &Lane, number: usize, name: &str) {
+pub fn hold_after(lane: &Lane, number: usize, name: &str) {
     let name = name.to_owned();
     lane.proxy.written();
     lane.proxy.hold_after(number, move |asked| asked.is_write() && asked.concerns(&name));

@@ -4,6 +4,7 @@
 #![allow(clippy::indexing_slicing, reason = "JSON is indexed, and gives null where nothing is")]
 
 mod kills;
+mod planes;
 mod removal;
 mod requests;
 mod watches;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         kills::an_update_interrupted_and_taken_back_leaves_nothing,
         kills::a_kill_after_each_write_of_a_create_ends_as_undisturbed,
         kills::a_delete_after_each_write_of_a_create_leaves_nothing,
+        planes::a_kill_after_each_write_for_a_control_plane_leaves_nothing,
         requests::a_storm_over_creates_updates_and_deletes,
         requests::a_request_without_an_answer_holds_up_nobody_else,
         requests::a_fault_shows_when_it_lasts_and_is_told_once,

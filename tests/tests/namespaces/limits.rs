@@ -82,7 +82,14 @@ fn places(cluster: &Cluster, from: u64) -> Result<BTreeSet<String>> {
         let text = |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let has_namespace = !matches!(
             text("/objectRef/resource"),
-            "" | "customresourcedefinitions" | "tokenreviews" | "subjectaccessreviews"
+            "" | "clusterrolebindings"
+                | "clusterroles"
+                | "customresourcedefinitions"
+                | "gatewayclasses"
+                | "namespaces"
+                | "subjectaccessreviews"
+                | "tokenreviews"
+                | "validatingwebhookconfigurations"
         );
         if text("/user/username") == user && has_namespace {
             places.insert(text("/objectRef/namespace").to_owned());

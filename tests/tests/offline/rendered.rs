@@ -25,8 +25,15 @@ pub async fn what_is_rendered_is_what_the_operator_makes(s: Scenario) -> Result<
     let documents: Vec<Value> =
         said.out.split("---\n").skip(1).map(serde_saphyr::from_str).collect::<Result<_, _>>()?;
     let kinds: Vec<_> = documents.iter().filter_map(|object| object["kind"].as_str()).collect();
-    let wanted =
-        ["Secret", "Service", "Service", "PodDisruptionBudget", "Deployment", "HorizontalPodAutoscaler"];
+    let wanted = [
+        "Secret",
+        "Secret",
+        "Service",
+        "Service",
+        "PodDisruptionBudget",
+        "Deployment",
+        "HorizontalPodAutoscaler",
+    ];
     ensure!(kinds == wanted, "{kinds:?}");
     for rendered in &documents {
         let live = live(&s, rendered).await?;

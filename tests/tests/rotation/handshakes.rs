@@ -5,7 +5,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use certs::client::{Trusts, client};
@@ -66,7 +66,7 @@ async fn shake(world: Arc<World>, ports: Vec<u16>, stop: CancellationToken) -> R
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
         // Nobody listens while an operator is started anew.
         let Ok(stream) = world.cluster.connect(address).await else { continue };
-        let config = client(Trusts::Authorities(trusted))?;
+        let config = client(Trusts::Authorities(trusted), SystemTime::now())?;
         let name = format!("{WEBHOOK_SERVICE}.{NAMESPACE}.svc").try_into()?;
         match TlsConnector::from(Arc::new(config)).connect(name, stream).await {
             Ok(_) => count += 1,

@@ -12,14 +12,17 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use cluster::{Families, Options};
 use crds::DataPlane;
-use crds::conditions::{reasons, types};
+use crds::conditions::{self, reasons, types};
 use crds::k8s::{Pod, PodSpec, Service};
+use gateway_api::gateways::Gateway;
 use kube::api::{Api, ListParams};
 use tests::world::{self, SOON, Scenario};
 use tests::{artifacts, http, install, scenarios, wait};
 
 /// The rules of a node may lag behind a ready endpoint by a second.
 const SERVED: Duration = Duration::from_secs(10);
+/// Kong, then Kong Ingress Controller, then what that hands on.
+const LONG: Duration = Duration::from_mins(2);
 
 fn main() -> ExitCode {
     let scenarios: &[world::Named] = scenarios![
@@ -36,8 +39,13 @@ fn main() -> ExitCode {
         disruption_budget,
         ipv6,
         dual_stack,
+        gateway_http,
     ];
-    world::run(Options { dns: true, families: Families::Dual, ..Options::default() }, scenarios)
+    // Without it the suite still lists its scenarios; whoever runs one is told what is missing.
+    let archives = artifacts::image("kic").into_iter().collect();
+    let options =
+        Options { dns: true, gateway_api: true, families: Families::Dual, archives, ..Options::default() };
+    world::run(options, scenarios)
 }
 
 async fn every_file_has_a_test(_: Scenario) -> Result<()> {
@@ -58,7 +66,8 @@ async fn every_file_has_a_test(_: Scenario) -> Result<()> {
         "ipv6",
         "dual-stack",
     ];
-    let tested: BTreeSet<_> = tested.map(|name| format!("dataplane-{name}.yaml")).into();
+    let tested = tested.into_iter().map(|name| format!("dataplane-{name}.yaml"));
+    let tested: BTreeSet<_> = tested.chain(["gateway-http.yaml".to_owned()]).collect();
     let names = names?;
     ensure!(names == tested, "samples and their tests differ: {:?}", names.symmetric_difference(&tested));
     Ok(())
@@ -174,6 +183,29 @@ async fn dual_stack(s: Scenario) -> Result<()> {
     ensure!(addresses.iter().any(IpAddr::is_ipv6) && addresses.iter().any(IpAddr::is_ipv4), "{addresses:?}");
     shown.answers(80, "/", "no Route matched").await?;
     shown.remove().await
+}
+
+/// The class, the Gateway, its data plane and control plane, and a route to a backend.
+async fn gateway_http(s: Scenario) -> Result<()> {
+    let s = Scenario { namespace: "default".into(), ..s };
+    let file = artifacts::root().join("manifests/samples/gateway-http.yaml");
+    install::file(s.world.cluster.kubectl()?, &file).await?;
+    let programmed = |gateway: &Gateway| {
+        let status = gateway.status.as_ref();
+        let all = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+        conditions::holds(all, "Programmed")
+    };
+    let all: Api<Gateway> = s.api();
+    let gateway = wait::until(&all, "edge", LONG, programmed).await?;
+    let addresses = gateway.status.and_then(|status| status.addresses).unwrap_or_default();
+    ensure!(!addresses.is_empty(), "no address");
+    for address in addresses {
+        let to = SocketAddr::new(address.value.parse()?, 80);
+        http::until(&s.world.cluster, to, "/echo", LONG, |answer| answer.body.contains("\"path\"")).await?;
+    }
+    let mut kubectl = s.world.cluster.kubectl()?;
+    install::run(kubectl.args(["delete", "--wait=false", "--filename"]).arg(&file)).await?;
+    wait::gone(&all, "edge", SOON).await
 }
 
 /// A sample that was applied and is Ready.

@@ -53,11 +53,9 @@ pub fn options(options: &ControlPlaneOptions, path: &str) -> Verdict {
 
 /// Two of them would take turns in configuring one `DataPlane`.
 fn in_use(world: &dyn World, namespace: &str, own: &str, dataplane: &str) -> Option<Problem> {
-    let all = world.controlplanes(namespace);
+    let all = world.configuring(namespace, dataplane);
     let other = all.iter().find(|other| {
-        other.metadata.name.as_deref() != Some(own)
-            && other.metadata.deletion_timestamp.is_none()
-            && other.spec.dataplane.as_deref() == Some(dataplane)
+        other.metadata.name.as_deref() != Some(own) && other.metadata.deletion_timestamp.is_none()
     })?;
     let name = other.metadata.name.as_deref().unwrap_or_default();
     let message = format!(

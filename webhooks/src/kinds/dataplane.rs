@@ -43,7 +43,7 @@ pub fn provisioned(object: &DataPlane, judge: &Judge<'_>) -> Verdict {
         }
         Err(Invalid(problems)) => {
             verdict.problems.extend(problems);
-            template.map(|template| dataplane::references(&template.to_value())).unwrap_or_default()
+            template.map(|template| dataplane::references(template.as_value())).unwrap_or_default()
         }
     };
     meant::spell(&mut verdict.problems, template, TEMPLATE);

@@ -65,6 +65,7 @@ fn service(service: GatewayService) -> IngressService {
         type_,
         name,
         annotations,
+        labels: None,
         external_traffic_policy,
         ip_family_policy,
         ip_families,

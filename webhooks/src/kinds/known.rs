@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crds::{ControlPlane, DataPlane, WatchNamespaceGrant};
-use plan::dataplane::Settings;
+use plan::dataplane::{Settings, ingress_service};
 use serde_json::{Value, json};
 
 use super::{Judge, Kind, Subject, default, judge};
@@ -40,11 +40,13 @@ impl World for Known {
         let found = self.dataplanes.iter().find(|known| known.metadata.name.as_deref() == Some(name));
         found.map_or(Found::Absent, |found| Found::Here(found.clone()))
     }
-    fn dataplanes(&self, _: &str) -> Vec<Arc<DataPlane>> {
-        self.dataplanes.clone()
+    fn wanting(&self, _: &str, service: &str) -> Vec<Arc<DataPlane>> {
+        let all = self.dataplanes.iter().filter(|object| ingress_service(object) == service);
+        all.cloned().collect()
     }
-    fn controlplanes(&self, _: &str) -> Vec<Arc<ControlPlane>> {
-        self.controlplanes.clone()
+    fn configuring(&self, _: &str, dataplane: &str) -> Vec<Arc<ControlPlane>> {
+        let all = self.controlplanes.iter();
+        all.filter(|object| object.spec.dataplane.as_deref() == Some(dataplane)).cloned().collect()
     }
     fn grants(&self, namespace: &str) -> Found<Vec<Arc<WatchNamespaceGrant>>> {
         if namespace == "open" { Found::Here(self.grants.clone()) } else { Found::Absent }

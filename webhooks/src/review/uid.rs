@@ -5,7 +5,8 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
 /// The uid, or nothing.
 pub fn of(body: &[u8]) -> String {
@@ -29,11 +30,20 @@ struct Member<'a> {
     found: &'a RefCell<String>,
 }
 
+impl Member<'_> {
+    /// Keeps the last text, as JSON of which a member is there twice is read.
+    fn note(&self, uid: Value) {
+        if let Value::String(uid) = uid {
+            *self.found.borrow_mut() = uid;
+        }
+    }
+}
+
 impl<'de> DeserializeSeed<'de> for Member<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -48,10 +58,40 @@ impl<'de> Visitor<'de> for Member<'_> {
         while let Some(name) = members.next_key::<String>()? {
             match (name == self.name, self.inner) {
                 (true, Some(inner)) => members.next_value_seed(*inner)?,
-                (true, None) => *self.found.borrow_mut() = members.next_value()?,
+                (true, None) => self.note(members.next_value()?),
                 (false, _) => drop(members.next_value::<IgnoredAny>()?),
             }
         }
+        Ok(())
+    }
+
+    // A member may be there twice, and only once be an object: whatever else it is says nothing.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
         Ok(())
     }
 }
@@ -70,6 +110,14 @@ mod tests {
         assert_eq!(of(br#"{"request":{"object":{"uid":"inner"},"uid":"mine"}}"#), "mine");
         for wrong in ["", "[]", "{", r#"{"request":1}"#, r#"{"uid":"x"}"#, r#"{"request":{"uid":7}}"#] {
             assert_eq!(of(wrong.as_bytes()), "", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_is_there_twice_has_the_uid_of_the_one_that_is_an_object() {
+        for other in ["1", "-1", "0.5", "true", "null", r#""text""#, r#"[{"uid":"x"}]"#, "{}"] {
+            let twice = format!(r#"{{"request":{other},"request":{{"uid":7,"uid":"mine"}}}}"#);
+            assert_eq!(of(twice.as_bytes()), "mine", "{other}");
         }
     }
 }

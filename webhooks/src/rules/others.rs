@@ -5,7 +5,7 @@
 
 use crds::DataPlane;
 use crds::names;
-use plan::dataplane::{Kind, Reference, TEMPLATE};
+use plan::dataplane::{Kind, Reference, TEMPLATE, ingress_service};
 use plan::{Cause, Problem};
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ pub fn service(world: &dyn World, object: &DataPlane, old: Option<&Value>) -> Ve
     else {
         return Vec::new();
     };
-    let wanted = wanted(object, own);
+    let wanted = ingress_service(object);
     let before = old.map(|old| {
         let given = old.pointer("/spec/network/services/ingress/name").and_then(Value::as_str);
         given.map_or_else(|| names::ingress_service(own), str::to_owned)
@@ -55,11 +55,6 @@ pub fn service(world: &dyn World, object: &DataPlane, old: Option<&Value>) -> Ve
     problems
 }
 
-fn wanted(object: &DataPlane, name: &str) -> String {
-    let given = object.ingress().and_then(|ingress| ingress.name.clone());
-    given.unwrap_or_else(|| names::ingress_service(name))
-}
-
 fn taken(path: &str, service: &str, who: &str) -> Problem {
     let remedy =
         if path == NAME { "choose another name" } else { "delete it, or give the DataPlane another name" };
@@ -76,10 +71,8 @@ fn holder(world: &dyn World, namespace: &str, own: &str, service: &str) -> Optio
         Found::Here(_) | Found::Absent | Found::Unknown => {}
     }
     // Neither may have made it yet.
-    let others = world.dataplanes(namespace).into_iter().find(|other| {
-        let name = other.metadata.name.as_deref().unwrap_or_default();
-        let stays = other.metadata.deletion_timestamp.is_none();
-        stays && name != own && wanted(other, name) == service
+    let others = world.wanting(namespace, service).into_iter().find(|other| {
+        other.metadata.deletion_timestamp.is_none() && other.metadata.name.as_deref() != Some(own)
     })?;
     Some(format!("is wanted by the DataPlane {:?} too", others.metadata.name.as_deref().unwrap_or_default()))
 }

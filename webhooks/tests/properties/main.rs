@@ -5,7 +5,7 @@ mod objects;
 use crds::DataPlane;
 use crds::k8s::{Deployment, HorizontalPodAutoscaler, PodDisruptionBudget, Service};
 use objects::{anything, specification};
-use plan::dataplane::{self, Certificate, Families, Settings};
+use plan::dataplane::{self, Certificate, Clients, Families, Settings};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use serde_json::{Value, json};
@@ -43,7 +43,8 @@ fn provision(object: &DataPlane) -> Result<(), TestCaseError> {
     let settings = Settings::default();
     let valid =
         dataplane::valid(&settings, object).map_err(|error| TestCaseError::fail(error.to_string()))?;
-    let certificate = Certificate { chain: "C".into(), key: "K".into(), authority: "A".into() };
+    let clients = Clients { certificate: "A".into(), key: "K".into(), trusted: "A".into() };
+    let certificate = Certificate { chain: "C".into(), key: "K".into(), authority: "A".into(), clients };
     let network = valid.network(&certificate);
     let workload = valid.workload(&certificate, Families::default());
     let failed = |error: serde_json::Error| TestCaseError::fail(error.to_string());

@@ -14,7 +14,8 @@ use kube::Client;
 
 use super::supervise::{Failures, Supervisor};
 use super::{
-    balancer, certificates, cluster, dns, forward, images, init, metrics, network, prepare, simulation,
+    balancer, certificates, cluster, definitions, dns, forward, images, init, metrics, network, prepare,
+    simulation,
 };
 use crate::address;
 use crate::config::Layout;
@@ -23,6 +24,9 @@ use crate::state::{Facts, Node};
 
 /// A box that is not ready by then tells why, and ends.
 const DEADLINE: Duration = Duration::from_mins(2);
+
+/// The group of the Gateway API.
+const GATEWAY_API: &str = "gateway.networking.k8s.io";
 
 /// Tells of the steps of a start.
 pub(crate) struct Steps(Instant);
@@ -89,6 +93,10 @@ async fn start(layout: &Layout, supervisor: &Supervisor, steps: &Steps) -> Resul
     if layout.options.cert_manager {
         certificates::start(layout, supervisor, &client).await?;
         steps.tell("certificates", "cert-manager runs")?;
+    }
+    if let Some(folder) = &layout.gateway_api {
+        definitions::apply(layout, &client, folder, GATEWAY_API).await?;
+        steps.tell("definitions", "the Gateway API's kinds are served")?;
     }
     if layout.options.metrics {
         metrics::wait(layout, &client).await;

@@ -22,6 +22,7 @@ pub(super) struct Programs {
     metrics_server: Option<PathBuf>,
     kwok: Option<PathBuf>,
     cert_manager: Option<PathBuf>,
+    gateway_api: Option<PathBuf>,
     pause: PathBuf,
     launcher: PathBuf,
 }
@@ -55,6 +56,7 @@ pub(super) fn provide(options: &Options, progress: &mut dyn FnMut(Progress)) -> 
         metrics_server: only_if(options.metrics, Component::MetricsServer, "metrics-server")?,
         kwok: only_if(options.simulated_nodes > 0, Component::Kwok, "kwok")?,
         cert_manager: only_if(options.cert_manager, Component::CertManager, "cert-manager")?,
+        gateway_api: only_if(options.gateway_api, Component::GatewayApi, "standard")?,
         pause,
         launcher,
     })
@@ -79,6 +81,7 @@ pub(super) fn lay_out(
         metrics_server: programs.metrics_server.clone(),
         kwok: programs.kwok.clone(),
         cert_manager: programs.cert_manager.clone(),
+        gateway_api: programs.gateway_api.clone(),
         pause: programs.pause.clone(),
         launcher: programs.launcher.clone(),
         api_port,

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::Recipe;
+use super::{Recipe, Target};
 use crate::packages::{self, ELSEWHERE};
 use crate::progress::Progress;
 
@@ -44,8 +44,10 @@ pub(super) fn build(recipe: &Recipe, scratch: &Path, progress: &mut dyn FnMut(Pr
         file.parent().map(fs::create_dir_all).transpose()?;
         fs::write(file, content)?;
     }
-    let total = count(recipe, &module, progress)?;
-    run(recipe, compile(recipe, &module, &bin), total, progress)?;
+    if !matches!(recipe.target, Target::Nothing) {
+        let total = count(recipe, &module, progress)?;
+        run(recipe, compile(recipe, &module, &bin), total, progress)?;
+    }
     if let Some((other, folder)) = recipe.along {
         take_along(&directory(recipe, &module, other)?.join(folder), &bin)?;
     }
@@ -58,7 +60,7 @@ fn count(recipe: &Recipe, module: &Path, progress: &mut dyn FnMut(Progress)) -> 
     progress(Progress::new("toolchain", format!("{}: downloading Go modules", recipe.name), began.elapsed()));
     let mut list = go(recipe, module);
     list.args(["list", "-deps", "-f", "{{.ImportPath}}"]);
-    list.args(tags(recipe)).arg(recipe.package.unwrap_or("tool"));
+    list.args(tags(recipe)).arg(recipe.target.name());
     let said = list.stderr(Stdio::piped()).output().context("cannot run go list")?;
     if !said.status.success() {
         bail!("go list of {} failed:\n{}", recipe.name, tail(&String::from_utf8_lossy(&said.stderr)));
@@ -72,9 +74,13 @@ fn tags(recipe: &Recipe) -> impl Iterator<Item = &'static str> {
 
 fn compile(recipe: &Recipe, module: &Path, bin: &Path) -> Command {
     let mut command = go(recipe, module);
-    match recipe.package {
-        Some(package) => command.args(["build", "-v"]).args(recipe.arguments).arg("-o").arg(bin).arg(package),
-        None => command.args(["install", "-v"]).args(recipe.arguments).arg("tool").env("GOBIN", bin),
+    match recipe.target {
+        Target::Package(package) => {
+            command.args(["build", "-v"]).args(recipe.arguments).arg("-o").arg(bin).arg(package)
+        }
+        Target::Tools | Target::Nothing => {
+            command.args(["install", "-v"]).args(recipe.arguments).arg("tool").env("GOBIN", bin)
+        }
     };
     command
 }
@@ -142,8 +148,12 @@ fn finish(recipe: &Recipe, mut child: Child, said: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Where go keeps the sources of another module.
+/// Where go keeps the sources of another module. Where nothing of it was compiled, they are downloaded now.
 fn directory(recipe: &Recipe, module: &Path, other: &str) -> Result<PathBuf> {
+    let said = go(recipe, module).args(["mod", "download", other]).stderr(Stdio::piped()).output()?;
+    if !said.status.success() {
+        bail!("go mod download of {other} failed:\n{}", tail(&String::from_utf8_lossy(&said.stderr)));
+    }
     let mut list = go(recipe, module);
     let said = list.args(["list", "-m", "-f", "{{.Dir}}", other]).output().context("cannot run go list")?;
     if !said.status.success() {
@@ -183,7 +193,7 @@ mod tests {
                 ("go.mod", "module broken\n\ngo 1.26.0\n"),
                 ("main.go", "package main\n\nfunc main() { nonsense() }\n"),
             ],
-            package: Some("."),
+            target: Target::Package("."),
             arguments: &[],
             cgo: false,
             along: None,
@@ -192,6 +202,15 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let error = build(&broken, scratch.path(), &mut |_| {}).unwrap_err().to_string();
         assert!(error.contains("undefined: nonsense"), "{error}");
+    }
+
+    #[test]
+    fn files_alone_are_taken_along_from_what_was_downloaded() {
+        let scratch = tempfile::tempdir().unwrap();
+        let bin = build(&super::super::GATEWAY_API, scratch.path(), &mut |step| {
+            assert!(!step.message.contains("compiled"), "{}", step.message);
+        });
+        assert!(bin.unwrap().join("standard/gateway.networking.k8s.io_gateways.yaml").is_file());
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(super) fn of(recipe: &Recipe, go: &str) -> String {
         feed(content);
     }
     recipe.arguments.iter().for_each(|argument| feed(argument));
-    feed(recipe.package.unwrap_or("tool"));
+    feed(recipe.target.name());
     feed(if recipe.cgo { "cgo" } else { "static" });
     if let Some((other, folder)) = recipe.along {
         feed(other);
@@ -32,12 +32,13 @@ pub(super) fn of(recipe: &Recipe, go: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Target;
     use super::*;
 
     const BASE: Recipe = Recipe {
         name: "x",
         files: &[("go.mod", "module x"), ("go.sum", "a")],
-        package: Some("."),
+        target: Target::Package("."),
         arguments: &["-trimpath"],
         cgo: false,
         along: None,
@@ -54,7 +55,8 @@ mod tests {
             of(&Recipe { files: &[("go.mod", "module x"), ("go.sum", "b")], ..BASE }, "go1.26.8"),
             of(&Recipe { files: &[("go.mod", "module xg"), ("o.sum", "a")], ..BASE }, "go1.26.8"),
             of(&Recipe { arguments: &["-race"], ..BASE }, "go1.26.8"),
-            of(&Recipe { package: None, ..BASE }, "go1.26.8"),
+            of(&Recipe { target: Target::Tools, ..BASE }, "go1.26.8"),
+            of(&Recipe { target: Target::Nothing, ..BASE }, "go1.26.8"),
             of(&Recipe { cgo: true, ..BASE }, "go1.26.8"),
             of(&Recipe { along: Some(("y", "z")), ..BASE }, "go1.26.8"),
         ];

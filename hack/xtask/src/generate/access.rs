@@ -3,6 +3,7 @@
 //! In: `crds::access`. Out: namespace, service account, roles and bindings. Never: a right that is
 //! not in the table.
 
+use crds::access::controller::{self, RULES, Reach};
 use crds::access::{GRANTS, Grant, Scope};
 use crds::names::NAMESPACE;
 use serde_json::{Value, json};
@@ -68,7 +69,19 @@ fn pair(prefix: &str, scope: Scope, name: &str) -> [Value; 2] {
 }
 
 fn rules(scope: Scope) -> Value {
-    grants(scope).map(rule).collect()
+    grants(scope).map(rule).chain(handed(scope).map(handed_rule)).collect()
+}
+
+/// What is handed on to Kong Ingress Controller: nobody can give what they do not have.
+fn handed(scope: Scope) -> impl Iterator<Item = &'static controller::Rule> {
+    RULES.iter().filter(move |rule| match rule.reach {
+        Reach::Watched | Reach::Own => scope == Scope::Watched,
+        Reach::Cluster => scope == Scope::Cluster,
+    })
+}
+
+fn handed_rule(rule: &controller::Rule) -> Value {
+    json!({ "apiGroups": [rule.group], "resources": rule.resources, "verbs": rule.verbs })
 }
 
 fn rule(grant: &Grant) -> Value {
@@ -78,8 +91,11 @@ fn rule(grant: &Grant) -> Value {
 
 /// Why each right is there, as a comment.
 fn reasons(scope: Scope) -> String {
-    let lines: Vec<_> = grants(scope).map(|grant| format!("# {}: {}", grant.resource, grant.why)).collect();
-    lines.join("\n") + "\n"
+    let own = grants(scope).map(|grant| format!("# {}: {}", grant.resource, grant.why));
+    let handed = handed(scope).map(|rule| {
+        format!("# {}: handed on to Kong Ingress Controller: {}", rule.resources.join(", "), rule.why)
+    });
+    own.chain(handed).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 fn namespace() -> Value {
@@ -132,13 +148,19 @@ mod tests {
             ("cluster-scoped.yaml", Scope::Cluster),
             ("own-namespace.yaml", Scope::Own),
         ];
-        assert_eq!(roles.map(|(path, _)| rules_of(path).len()).iter().sum::<usize>(), GRANTS.len());
+        let all = roles.map(|(path, _)| rules_of(path).len()).iter().sum::<usize>();
+        assert_eq!(all, GRANTS.len() + RULES.len());
         for (path, scope) in roles {
-            for (rule, grant) in rules_of(path).iter().zip(grants(scope)) {
+            let written = rules_of(path);
+            for (rule, grant) in written.iter().zip(grants(scope)) {
                 assert_eq!(rule.api_groups.as_deref().unwrap(), [grant.group]);
                 assert_eq!(rule.resources.as_deref().unwrap(), [grant.resource]);
                 assert_eq!(rule.verbs, grant.verbs);
                 assert_eq!(rule.resource_names.as_deref().unwrap_or_default(), grant.names);
+            }
+            for (rule, handed) in written.iter().skip(grants(scope).count()).zip(handed(scope)) {
+                assert_eq!(rule.resources.as_deref().unwrap(), handed.resources);
+                assert_eq!(rule.verbs, handed.verbs);
             }
         }
     }

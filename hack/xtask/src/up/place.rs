@@ -7,9 +7,12 @@ use std::process::Stdio;
 use anyhow::{Context, Result, ensure};
 use cluster::toolchain::{self, Component};
 use cluster::{Cluster, Images, Options};
-use crds::DataPlane;
 use crds::defaults::HTTP_PORT;
+use crds::names::ingress_service;
+use gateway_api::gateways::Gateway;
 use http::Request;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::Api;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config, ResourceExt};
 use tests::{Operator, http as ask, install};
@@ -44,12 +47,15 @@ impl Place {
             products::build(&["operator"], Profile::Dev)?;
             return Ok(Self::Elsewhere(std::path::absolute(kubeconfig)?));
         }
-        products::build(&["operator", "cluster", "standin-kong", "standin-echo"], Profile::Dev)?;
-        for component in [Component::Kubernetes, Component::Node, Component::CoreDns] {
+        products::build(
+            &["operator", "cluster", "standin-kong", "standin-kic", "standin-echo"],
+            Profile::Dev,
+        )?;
+        for component in [Component::Kubernetes, Component::Node, Component::CoreDns, Component::GatewayApi] {
             toolchain::ensure(component, &mut |step| show::step(&step))?;
         }
         let archives = match arguments.images {
-            Images::StandIns => products::archives(products::IN_EVERY_BOX, Profile::Dev)?,
+            Images::StandIns => products::archives(&["kong", "kic", "echo"], Profile::Dev)?,
             Images::Real => Vec::new(),
         };
         let options = Options {
@@ -57,6 +63,7 @@ impl Place {
             nodes: arguments.nodes,
             images: arguments.images,
             dns: true,
+            gateway_api: true,
             archives,
             ..Options::default()
         };
@@ -94,19 +101,31 @@ impl Place {
         match self {
             Self::Box(cluster) => Operator::install(cluster, &program, folder).await,
             Self::Elsewhere(kubeconfig) => {
+                self.has_gateways().await?;
                 install::apply(|| self.kubectl()).await?;
                 Operator::outside(kubeconfig, &program, folder)
             }
         }
     }
 
-    /// Sends a request through the ingress Service of a `DataPlane`; anything but a success is an error.
-    pub async fn ask(&self, dataplane: &DataPlane, path: &str) -> Result<Answer> {
-        let status = dataplane.status.as_ref().context("the DataPlane has no status")?;
+    /// Whether the cluster knows the kinds of the sample.
+    async fn has_gateways(&self) -> Result<()> {
+        let definitions: Api<CustomResourceDefinition> = Api::all(self.client().await?);
+        let found = definitions.get_metadata_opt("gateways.gateway.networking.k8s.io").await?;
+        ensure!(
+            found.is_some(),
+            "this cluster has no Gateway API: install its definitions first, with kubectl apply --server-side -f \
+             https://github.com/kubernetes-sigs/gateway-api/releases/download/v1.6.3/standard-install.yaml"
+        );
+        Ok(())
+    }
+
+    /// Sends a request to a `Gateway`; anything but a success is an error.
+    pub async fn ask(&self, gateway: &Gateway, path: &str) -> Result<Answer> {
         match self {
             Self::Box(cluster) => {
-                let first =
-                    status.addresses.as_ref().and_then(|all| all.first()).context("it has no address")?;
+                let addresses = gateway.status.as_ref().and_then(|status| status.addresses.as_ref());
+                let first = addresses.and_then(|all| all.first()).context("the Gateway has no address")?;
                 let address: IpAddr = first.value.parse()?;
                 let to = SocketAddr::new(address, HTTP_PORT.number());
                 let answer = ask::get(cluster, to, &first.value, path).await?;
@@ -114,8 +133,8 @@ impl Place {
                 Ok(Answer { asked: format!("http://{to}{path}"), body: answer.body })
             }
             Self::Elsewhere(_) => {
-                let service = status.service.as_ref().context("it has no Service")?;
-                let namespace = dataplane.namespace().unwrap_or_default();
+                let service = ingress_service(&gateway.name_any());
+                let namespace = gateway.namespace().unwrap_or_default();
                 // Through the API server, because nothing is known of the way to this cluster's addresses.
                 let url = format!("/api/v1/namespaces/{namespace}/services/http:{service}:http/proxy{path}");
                 let request = Request::get(&url).body(Vec::new())?;
@@ -146,7 +165,7 @@ impl Place {
             }
         };
         println!("  operator's log: {}", log.display());
-        println!("  try:            {kubectl} get dataplanes -o wide");
+        println!("  try:            {kubectl} get gateways,dataplanes,controlplanes -o wide");
         println!("{ends}");
     }
 

@@ -35,8 +35,10 @@ impl DataPlanes {
     /// Services, whose addresses say on what families to listen.
     pub(super) async fn network(&self, owner: &Owner, wanted: Network) -> Result<Services, Error> {
         let (hubs, writer) = (&self.0.hubs, &self.0.kit.writer);
-        let Network { certificate, admin, ingress, disruption_budget } = wanted;
-        writer.under(managers::CERTIFICATES).apply(&hubs.secrets, owner, &certificate).await?;
+        let Network { certificate, clients, admin, ingress, disruption_budget } = wanted;
+        for secret in [&clients, &certificate] {
+            writer.under(managers::CERTIFICATES).apply(&hubs.secrets, owner, secret).await?;
+        }
         let admin = writer.apply(&hubs.services, owner, &admin).await?;
         let ingress = self.ingress(owner, &ingress).await?;
         let budget = names::disruption_budget(&owner.name);

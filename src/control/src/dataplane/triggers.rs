@@ -2,15 +2,16 @@
 //!
 //! In: the watch stores. Out: the `DataPlane`s that something happened to, or to something of theirs. It decides nothing.
 
-use crds::DataPlane;
 use crds::k8s::Pod;
 use crds::names::{self, annotations};
+use crds::{ControlPlane, DataPlane};
 use futures::{Stream, StreamExt, stream};
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use plan::dataplane::Kind;
-use runtime::hub::{Hub, Touch, Watched};
+use runtime::hub::Touch;
 
+use crate::touches::{by_owner, touches};
 use crate::{Context, Moved};
 
 /// Everything that calls for a look at a `DataPlane`: itself, and what belongs to it.
@@ -26,7 +27,12 @@ pub fn triggers(cx: &Context) -> impl Stream<Item = ObjectRef<DataPlane>> + Send
         let name = pod.annotations().get(annotations::DATAPLANE)?;
         Some(ObjectRef::new(name).within(pod.metadata.namespace.as_deref()?))
     });
-    stream::select_all([own, deployments, services, autoscalers, budgets, secrets, pods, referred(cx)])
+    let controlled = touches(&cx.planes.controlplanes, &all, |object: &ControlPlane| {
+        let name = object.spec.dataplane.as_deref().filter(|name| !name.is_empty())?;
+        Some(ObjectRef::new(name).within(object.metadata.namespace.as_deref()?))
+    });
+    let moved = referred(cx);
+    stream::select_all([own, deployments, services, autoscalers, budgets, secrets, pods, controlled, moved])
 }
 
 /// Who refers to a Secret or ConfigMap that comes or goes. Most objects of these kinds concern nobody here.
@@ -47,33 +53,15 @@ fn refers(dataplane: &DataPlane, moved: &Moved) -> bool {
         return false;
     }
     // Somebody else's, under the name that our own is to have, was in the way.
-    if moved.kind == Kind::Secret && moved.name == names::admin_certificate(&dataplane.name_any()) {
+    let own = dataplane.name_any();
+    let secrets = [names::admin_certificate(&own), names::client_authority(&own)];
+    if moved.kind == Kind::Secret && secrets.contains(&moved.name) {
         return true;
     }
     let deployment = dataplane.spec.deployment.as_ref();
     let Some(template) = deployment.and_then(|deployment| deployment.pod_template_spec.as_ref()) else {
         return false;
     };
-    let references = plan::dataplane::references(&template.to_value());
+    let references = plan::dataplane::references(template.as_value());
     references.iter().any(|reference| (reference.kind, &reference.name) == (moved.kind, &moved.name))
-}
-
-fn touches<K: Watched>(
-    hub: &Hub<K>,
-    all: &Hub<DataPlane>,
-    owner: impl Fn(&K) -> Option<ObjectRef<DataPlane>> + Send + 'static,
-) -> stream::BoxStream<'static, ObjectRef<DataPlane>> {
-    let all = all.clone();
-    let named = move |touch: Touch<K>| match touch {
-        Touch::Object(object) => owner(object.as_ref()).into_iter().collect(),
-        Touch::Resync => all.all(),
-    };
-    hub.touched().flat_map(move |touch| stream::iter::<Vec<_>>(named(touch))).boxed()
-}
-
-fn by_owner<K: Watched>(child: &K) -> Option<ObjectRef<DataPlane>> {
-    let kind = crds::k8s::kind::<DataPlane>();
-    let owners = child.owner_references();
-    let owner = owners.iter().find(|owner| owner.controller == Some(true) && owner.kind == kind)?;
-    Some(ObjectRef::new(&owner.name).within(child.namespace().as_deref()?))
 }

@@ -1,27 +1,41 @@
 //! Where a webhook configuration is not what is wanted.
 //!
-//! In: `webhooks` as they are wanted and as the API server has them. Out: the first place that differs. Never: a
-//! difference in the order, or between what is empty and what is absent. Unlike elsewhere, what we do not name is a
-//! difference: a condition that somebody adds to a webhook is a hole in it.
+//! In: `webhooks` as they are wanted and as the API server has them. Out: each place that differs, and what is there.
+//! Never: a difference in the order, or between what is empty and what is absent. Unlike elsewhere, what we do not name
+//! is a difference: a condition that somebody adds to a webhook is a hole in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// The first difference, for a log line. Where the authorities are `injected`, those are not looked at.
-pub fn first(wanted: &Value, shown: &Value, injected: bool) -> Option<String> {
+/// A place that differs, for a log line, and what the API server has there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The place.
+    pub path: String,
+    /// What is there instead of what is wanted.
+    pub found: Value,
+}
+
+/// All differences. Where the authorities are `injected`, those are not looked at.
+pub fn differences(wanted: &Value, shown: &Value, injected: bool) -> Vec<Difference> {
     let (wanted, shown) = (by_name(wanted), by_name(shown));
     let names: BTreeSet<_> = wanted.keys().chain(shown.keys()).collect();
-    names.into_iter().find_map(|name| {
+    let mut all = Vec::new();
+    for name in names {
         let at = format!(".webhooks[{name}]");
         match (wanted.get(name), shown.get(name)) {
             (Some(wanted), Some(shown)) => {
                 let shown = if injected { without_authorities(shown) } else { (*shown).clone() };
-                member(&at, wanted, &shown)
+                member(&at, wanted, &shown, &mut all);
             }
-            _ => Some(at),
+            (_, shown) => {
+                let found = shown.copied().cloned().unwrap_or_default();
+                all.push(Difference { path: at, found });
+            }
         }
-    })
+    }
+    all
 }
 
 /// The names of the webhooks that refuse what nobody answers.
@@ -52,22 +66,22 @@ fn without_authorities(webhook: &Value) -> Value {
     webhook
 }
 
-fn member(at: &str, wanted: &Value, shown: &Value) -> Option<String> {
+fn member(at: &str, wanted: &Value, shown: &Value, all: &mut Vec<Difference>) {
     match (wanted, shown) {
         (Value::Object(wanted), Value::Object(shown)) => {
             let fields: BTreeSet<_> = wanted.keys().chain(shown.keys()).collect();
-            fields.into_iter().find_map(|field| {
+            for field in fields {
                 let of = |side: &serde_json::Map<String, Value>| side.get(field).cloned().unwrap_or_default();
-                member(&format!("{at}.{field}"), &of(wanted), &of(shown))
-            })
+                member(&format!("{at}.{field}"), &of(wanted), &of(shown), all);
+            }
         }
         (Value::Array(wanted), Value::Array(shown)) if wanted.len() == shown.len() => {
-            let both = wanted.iter().zip(shown).enumerate();
-            both.into_iter()
-                .find_map(|(index, (wanted, shown))| member(&format!("{at}[{index}]"), wanted, shown))
+            for (index, (wanted, shown)) in wanted.iter().zip(shown).enumerate() {
+                member(&format!("{at}[{index}]"), wanted, shown, all);
+            }
         }
-        _ if wanted == shown || (is_empty(wanted) && is_empty(shown)) => None,
-        _ => Some(at.to_owned()),
+        _ if wanted == shown || (is_empty(wanted) && is_empty(shown)) => {}
+        _ => all.push(Difference { path: at.to_owned(), found: shown.clone() }),
     }
 }
 
@@ -127,8 +141,27 @@ mod tests {
         for (what, path, edit) in edits {
             let mut shown = wanted();
             edit(&mut shown);
-            assert_eq!(first(&wanted(), &shown, false).as_deref(), path, "{what}");
+            let found = differences(&wanted(), &shown, false);
+            assert_eq!(found.first().map(|one| one.path.as_str()), path, "{what}");
         }
+    }
+
+    #[test]
+    fn no_difference_hides_another() {
+        let mut shown = wanted();
+        shown["webhooks"][0]["timeoutSeconds"] = json!(3);
+        shown["webhooks"][0]["rules"][0]["operations"] = json!(["DELETE"]);
+        shown["webhooks"][1]["failurePolicy"] = json!("Fail");
+        let found = differences(&wanted(), &shown, false);
+        let found: Vec<_> = found.iter().map(|one| (one.path.as_str(), one.found.clone())).collect();
+        assert_eq!(
+            found,
+            [
+                (".webhooks[a].rules[0].operations[0]", json!("DELETE")),
+                (".webhooks[a].timeoutSeconds", json!(3)),
+                (".webhooks[b].failurePolicy", json!("Fail")),
+            ]
+        );
     }
 
     #[test]
@@ -136,7 +169,7 @@ mod tests {
         let (mut ours, mut shown) = (wanted(), wanted());
         ours["webhooks"][0]["clientConfig"].as_object_mut().unwrap().remove("caBundle");
         shown["webhooks"][0]["clientConfig"]["caBundle"] = json!("Qg==");
-        assert_eq!(first(&ours, &shown, true), None);
-        assert!(first(&ours, &shown, false).is_some());
+        assert_eq!(differences(&ours, &shown, true), []);
+        assert_eq!(differences(&ours, &shown, false).len(), 1);
     }
 }

@@ -77,7 +77,7 @@ async fn shake(
         Some(bundle) if !certs::holds(bundle, &leaf.chain) => Trusts::Authorities(bundle),
         _ => Trusts::Only(&leaf.chain),
     };
-    let config = client(trusts).map_err(|error| error.to_string())?;
+    let config = client(trusts, now().max(leaf.since)).map_err(|error| error.to_string())?;
     let name = name.to_owned().try_into().map_err(|_| format!("{name:?} is no DNS name"))?;
     let stream = TcpStream::connect(addresses).await.map_err(|error| format!("no connection: {error}"))?;
     let shaken = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
@@ -111,10 +111,10 @@ mod tests {
 
     const NAME: &str = "silverback-webhook.a.svc";
 
-    /// A listener with a certificate of its own authority; and that authority.
-    async fn listener() -> (SocketAddr, Leaf, String) {
+    /// A listener with a certificate of its own authority, both made then; and that authority.
+    async fn listener(made: SystemTime) -> (SocketAddr, Leaf, String) {
         let request = Request::server([NAME]);
-        let view = View { request: &request, ask: None, trusted: None, now: now(), pace: Pace::default() };
+        let view = View { request: &request, ask: None, trusted: None, now: made, pace: Pace::default() };
         let Ok(Step::Write { state, .. }) = rotation::look(None, None, &view) else { panic!("no beginning") };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -125,12 +125,14 @@ mod tests {
                 drop(acceptor.accept(stream).await);
             }
         });
-        (address, Leaf { chain: state.leaf.certificate.clone(), ends: state.ends().unwrap() }, state.bundle())
+        let chain = state.leaf.certificate.clone();
+        let leaf = Leaf { chain, ends: state.ends().unwrap(), since: SystemTime::UNIX_EPOCH };
+        (address, leaf, state.bundle())
     }
 
     #[tokio::test]
     async fn only_a_listener_that_clients_would_trust_is_trusted() {
-        let ((address, leaf, bundle), (_, other, strange)) = (listener().await, listener().await);
+        let ((address, leaf, bundle), (_, other, strange)) = (listener(now()).await, listener(now()).await);
         let shake =
             async |name: &str, leaf: &Leaf, bundle: Option<&str>| shake(&[address], name, leaf, bundle).await;
         assert_eq!(shake(NAME, &leaf, Some(&bundle)).await, Ok(()));
@@ -140,6 +142,15 @@ mod tests {
         assert!(shake("silverback-webhook.b.svc", &leaf, Some(&bundle)).await.is_err(), "another name");
         assert!(shake(NAME, &other, None).await.is_err(), "not what is shown");
         assert!(shake(NAME, &leaf, Some("")).await.is_err(), "nobody is trusted");
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_late_does_not_keep_it_from_being_trusted() {
+        let later = now() + Duration::from_hours(2);
+        let (address, mut leaf, bundle) = listener(later).await;
+        assert!(shake(&[address], NAME, &leaf, Some(&bundle)).await.is_err(), "not valid yet");
+        leaf.since = later;
+        assert_eq!(shake(&[address], NAME, &leaf, Some(&bundle)).await, Ok(()));
     }
 
     #[test]

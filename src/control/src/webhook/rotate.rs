@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::Setup;
-use super::keep::{Seen, is_conflict, version};
+use super::keep::{self, Seen, is_conflict, version};
 use super::lead::Trust;
 use super::secret;
 use super::shown::USE;
@@ -95,7 +95,7 @@ impl Rotator {
             request: &request,
             ask,
             trusted: trust.map(|trust| trust.since.max(since).elapsed()),
-            now: SystemTime::from(clock::now()),
+            now: keep::time(found, SystemTime::from(clock::now())),
             pace: self.setup.pace,
         };
         rotation::look(stored.as_ref(), kept, &view)

@@ -1,6 +1,9 @@
 //! A rotation's state as a Secret.
 //!
-//! In: a Secret, or a state. Out: the other. Never: a key of the Secret that is not ours.
+//! In: a Secret, or a state. Out: the other, and when the API server stored it. Never: a key of the Secret that is not
+//! ours.
+
+use std::time::SystemTime;
 
 use certs::rotation::{Ask, KEYS, State};
 use crds::k8s::{ByteString, Secret};
@@ -13,6 +16,14 @@ pub fn state(secret: &Secret) -> State {
         let bytes = secret.data.as_ref()?.get(key)?;
         String::from_utf8(bytes.0.clone()).ok()
     })
+}
+
+/// When it was last stored, by the clock of the API server, in whole seconds: no earlier can it be anywhere, however
+/// late the clock of this machine is.
+pub fn stored(secret: &Secret) -> Option<SystemTime> {
+    let metadata = &secret.metadata;
+    let changed = metadata.managed_fields.iter().flatten().filter_map(|entry| entry.time.as_ref());
+    changed.chain(&metadata.creation_timestamp).map(|time| SystemTime::from(time.0)).max()
 }
 
 /// What somebody asks for by annotation: `None` is nothing, an error what is not understood.

@@ -24,12 +24,15 @@ pub struct Leaf {
     pub chain: String,
     /// When it ends.
     pub ends: SystemTime,
+    /// No earlier than this is it, however late the clock of this machine.
+    pub since: SystemTime,
 }
 
 /// What is shown and published.
 pub struct Shown {
     resolver: Arc<Resolver>,
     pair: Option<Pair>,
+    since: SystemTime,
     leaf: watch::Sender<Option<Leaf>>,
     bundle: watch::Sender<Option<String>>,
     metrics: Metrics,
@@ -40,7 +43,18 @@ impl Shown {
     pub fn new(metrics: Metrics, tell: Tell) -> (Self, Arc<Resolver>) {
         let resolver = Arc::new(Resolver::default());
         let (leaf, bundle) = (watch::Sender::default(), watch::Sender::default());
-        (Self { resolver: Arc::clone(&resolver), pair: None, leaf, bundle, metrics, tell }, resolver)
+        (
+            Self {
+                resolver: Arc::clone(&resolver),
+                pair: None,
+                since: SystemTime::UNIX_EPOCH,
+                leaf,
+                bundle,
+                metrics,
+                tell,
+            },
+            resolver,
+        )
     }
 
     pub fn leaf(&self) -> watch::Receiver<Option<Leaf>> {
@@ -56,6 +70,11 @@ impl Shown {
         self.pair.is_some()
     }
 
+    /// Notes that it is no earlier than that.
+    pub fn time(&mut self, now: SystemTime) {
+        self.since = self.since.max(now);
+    }
+
     /// Shows a pair that ends then, from the next handshake on.
     pub fn load(&mut self, pair: &Pair, ends: SystemTime) {
         if self.pair.as_ref() == Some(pair) {
@@ -67,7 +86,7 @@ impl Shown {
         self.pair = Some(pair.clone());
         self.metrics.certificates().ends(USE, ends);
         self.metrics.certificates().rotated(USE, "loaded");
-        self.leaf.send_replace(Some(Leaf { chain: pair.certificate.clone(), ends }));
+        self.leaf.send_replace(Some(Leaf { chain: pair.certificate.clone(), ends, since: self.since }));
         tracing::info!("the webhooks show another certificate");
         self.tell.well(About::Certificate, "the certificate of the webhooks is usable");
     }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crds::k8s::{ByteString, MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
+use crds::k8s::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
 use crds::names::WEBHOOK_CONFIGURATION;
 use kube::core::ClusterResourceScope;
 use kube::{Api, Resource, ResourceExt};
@@ -17,17 +17,12 @@ use runtime::{Writer, failure};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::compare;
+use super::compare::{self, Difference};
 use super::keep::is_conflict;
 use super::lead::Registration;
+use super::want::{is_injected, trusts, want};
 use super::watched::{News, Watch};
 
-/// By these annotations cert-manager is told to write the authorities.
-const INJECTED: [&str; 3] = [
-    "cert-manager.io/inject-apiserver-ca",
-    "cert-manager.io/inject-ca-from",
-    "cert-manager.io/inject-ca-from-secret",
-];
 /// How long the watch may take to show a write.
 const SHOWN: Duration = Duration::from_secs(5);
 /// Pause after a write, before the next to the same configuration; it doubles.
@@ -105,8 +100,8 @@ pub struct Side<K> {
     broken: Option<String>,
     /// The version that the last write was decided on, and when.
     decided: Option<(Option<String>, Instant)>,
-    /// Where the API server at once made something else of what was written, and of what.
-    kept: Option<(Value, String)>,
+    /// What the API server at once made of what was written, and what that was.
+    kept: Option<(Value, Vec<Difference>)>,
     /// What was written last, and how often in a row.
     last: Option<Value>,
     writes: u32,
@@ -200,10 +195,11 @@ impl<K: Configuration> Side<K> {
         }
     }
 
+    /// The first difference that a write may undo.
     fn differs(&self, want: &Value, shown: &Value, injected: bool) -> Option<String> {
-        let path = compare::first(want, shown, injected)?;
-        let kept = self.kept.as_ref().is_some_and(|(of, at)| of == want && *at == path);
-        (!kept).then_some(path)
+        let kept = self.kept.as_ref().filter(|(of, _)| of == want).map(|(_, kept)| kept.as_slice());
+        let found = compare::differences(want, shown, injected);
+        found.into_iter().find(|one| !kept.unwrap_or_default().contains(one)).map(|one| one.path)
     }
 
     async fn write(&mut self, writer: &Writer, live: &K, want: Value, path: &str) -> Settled {
@@ -242,14 +238,15 @@ impl<K: Configuration> Side<K> {
         }
     }
 
-    /// Remembers what an admission webhook of somebody else made of a write: writing it again would change nothing,
-    /// for ever.
+    /// Remembers what the API server made of a write: writing it again would change nothing, for ever. Whatever else
+    /// becomes different, even in the same place, is somebody's doing and is put back.
     fn learn(&mut self, want: Value, written: &K) {
         let shown = serde_json::to_value(written).unwrap_or_default();
-        self.kept = compare::first(&want, &shown, is_injected(written)).map(|path| {
+        let kept = compare::differences(&want, &shown, is_injected(written));
+        for Difference { path, .. } in &kept {
             tracing::warn!(kind = %K::kind(&()), field = path, "the API server keeps another value, left alone");
-            (want, path)
-        });
+        }
+        self.kept = Some((want, kept));
     }
 }
 
@@ -257,7 +254,7 @@ impl<K: Configuration> Side<K> {
 async fn send<K: Configuration>(writer: &Writer, want: &Value, live: &K) -> Result<K, Error> {
     let written: K = writer.apply_global(WEBHOOK_CONFIGURATION, &addressed(want, live)).await?;
     let shown = serde_json::to_value(&written).unwrap_or_default();
-    if compare::first(want, &shown, is_injected(live)).is_none() || is_injected(live) {
+    if compare::differences(want, &shown, is_injected(live)).is_empty() || is_injected(live) {
         return Ok(written);
     }
     let fields = json!({
@@ -272,41 +269,6 @@ fn pause(writes: u32) -> Duration {
     (FIRST_PAUSE * 2_u32.pow(writes.saturating_sub(5).min(9))).min(LONGEST_PAUSE)
 }
 
-fn is_injected<K: Resource>(live: &K) -> bool {
-    INJECTED.iter().any(|key| live.annotations().contains_key(*key))
-}
-
-/// The configuration as it should be.
-fn want<K: Configuration>(
-    shown: &Value,
-    registration: &Registration,
-    bundle: Option<&str>,
-    tested: bool,
-) -> Option<Value> {
-    let encoded = bundle.and_then(|pem| serde_json::to_value(ByteString(pem.as_bytes().to_vec())).ok());
-    let authorities = encoded.as_ref().and_then(Value::as_str);
-    let of = |strict| registration.wanted(authorities, strict).into_iter().nth(K::INDEX);
-    let (lenient, strict) = (of(false)?, of(true)?);
-    let always = compare::refusing(&lenient);
-    // What refuses only once the webhooks are known to be reached, and does so already.
-    let refused =
-        compare::refusing(&strict).intersection(&compare::refusing(shown)).any(|name| !always.contains(name));
-    Some(if tested || refused { strict.clone() } else { lenient.clone() })
-}
-
-/// Whether every webhook that is wanted has these authorities among those that it trusts.
-fn trusts(shown: &Value, want: &Value, bundle: &str) -> bool {
-    let trusted = |webhook: &Value| {
-        let encoded = webhook.pointer("/clientConfig/caBundle")?;
-        String::from_utf8(serde_json::from_value::<ByteString>(encoded.clone()).ok()?.0).ok()
-    };
-    compare::webhooks(want).iter().all(|wanted| {
-        let same = |webhook: &&Value| compare::name(webhook) == compare::name(wanted);
-        let found = compare::webhooks(shown).iter().find(same);
-        found.and_then(trusted).is_some_and(|trusted| certs::holds(&trusted, bundle))
-    })
-}
-
 /// The same for just that object in just that version.
 fn addressed<K: Resource>(want: &Value, live: &K) -> Value {
     let mut body = want.clone();
@@ -319,48 +281,34 @@ fn addressed<K: Resource>(want: &Value, live: &K) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::want::tests::registration;
     use super::*;
 
-    /// Two webhooks of one configuration: one that may refuse once it is reached, and the self-test, which may always.
-    fn registration() -> Registration {
-        Registration::new("test", |authorities, strict| {
-            let policy = if strict { "Fail" } else { "Ignore" };
-            let of = |name: &str, policy: &str| json!({ "name": name, "failurePolicy": policy, "clientConfig": { "caBundle": authorities } });
-            [Value::Null, json!({ "webhooks": [of("a", policy), of("test", "Fail")] })]
-        })
-    }
-
-    #[test]
-    fn what_refuses_goes_on_refusing_and_nothing_else_does_before_its_time() {
-        let wanted = |strict| registration().wanted(Some("eA=="), strict)[1].clone();
-        for (what, shown, tested, strict) in [
-            ("empty, as manifests bring it", json!({}), false, false),
-            ("empty, and tested", json!({}), true, true),
-            ("lenient", wanted(false), false, false),
-            ("lenient, and tested", wanted(false), true, true),
-            ("strict, after a restart", wanted(true), false, true),
-        ] {
-            let found = want::<ValidatingWebhookConfiguration>(&shown, &registration(), Some("x"), tested);
-            assert_eq!(found, Some(wanted(strict)), "{what}");
-        }
-    }
-
-    #[test]
-    fn trust_is_what_every_webhook_has() {
-        let make = || {
-            certs::Authority::make("x", std::time::SystemTime::UNIX_EPOCH + LONGEST_PAUSE * 1_000_000)
-                .unwrap()
+    #[tokio::test]
+    async fn what_the_api_server_keeps_hides_nothing_else() {
+        let config = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let api = Api::all(kube::Client::try_from(config).unwrap());
+        let mut side = Side::<ValidatingWebhookConfiguration>::new("validating", api);
+        let want = registration().wanted(Some("eA=="), true)[1].clone();
+        let with = |webhook: usize, field: &str, value: Value| {
+            let mut shown = want.clone();
+            shown["webhooks"][0]["timeoutSeconds"] = json!(3);
+            shown["webhooks"][webhook][field] = value;
+            shown
         };
-        let (one, other) = (make().certificate().to_owned(), make().certificate().to_owned());
-        let encode = |pem: &str| serde_json::to_value(ByteString(pem.as_bytes().to_vec())).unwrap();
-        let of = |pem: &str| registration().wanted(encode(pem).as_str(), true)[1].clone();
-        let both = format!("{one}{other}");
-        assert!(trusts(&of(&both), &of(&one), &one) && trusts(&of(&both), &of(&one), &both));
-        assert!(!trusts(&of(&one), &of(&one), &both));
-        let mut half = of(&both);
-        half["webhooks"][1]["clientConfig"]["caBundle"] = encode(&one);
-        assert!(!trusts(&half, &of(&one), &both));
-        assert!(!trusts(&json!({}), &of(&one), &one));
+        let kept = with(0, "timeoutSeconds", json!(3));
+        assert_eq!(side.differs(&want, &kept, false).as_deref(), Some(".webhooks[a].timeoutSeconds"));
+        side.kept = Some((want.clone(), compare::differences(&want, &kept, false)));
+        assert_eq!(side.differs(&want, &kept, false), None);
+        for (webhook, field, value, at) in [
+            (0, "timeoutSeconds", json!(1), ".webhooks[a].timeoutSeconds"),
+            (0, "matchConditions", json!([{ "name": "never" }]), ".webhooks[a].matchConditions"),
+            (1, "failurePolicy", json!("Ignore"), ".webhooks[test].failurePolicy"),
+        ] {
+            assert_eq!(side.differs(&want, &with(webhook, field, value), false).as_deref(), Some(at));
+        }
+        let other = registration().wanted(Some("eQ=="), true)[1].clone();
+        assert!(side.differs(&other, &kept, false).is_some(), "something else is wanted");
     }
 
     #[test]

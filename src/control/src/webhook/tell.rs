@@ -23,6 +23,8 @@ pub enum About {
     Ask,
     /// What is read of the Secret or the files.
     Source,
+    /// The time.
+    Clock,
     /// The configurations.
     Registration,
     /// Whether the API server reaches the webhooks.
@@ -36,6 +38,7 @@ impl About {
             Self::Rotation => "CertificateRotated",
             Self::Ask => "RotationUnderstood",
             Self::Source => "CertificateSourceRead",
+            Self::Clock => "ClockRight",
             Self::Registration => "WebhooksRegistered",
             Self::SelfTest => "WebhooksReached",
         }

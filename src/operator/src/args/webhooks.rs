@@ -48,7 +48,7 @@ pub struct Webhooks {
     pub webhook_certificate_directory: PathBuf,
 
     /// How long a new authority is published before anything is signed by it; the one before is kept ten times as long
-    /// after that.
+    /// after that, but not longer than ten minutes or the grace.
     #[arg(
         long,
         env = "SILVERBACK_WEBHOOK_AUTHORITY_GRACE",

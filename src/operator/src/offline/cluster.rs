@@ -9,8 +9,8 @@ use crds::names::{self, annotations, labels, managers, values};
 use crds::wanted::{APPLIED, Wanted};
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
-use kube::{Client, Resource};
-use plan::dataplane::{Certificate, Families, Settings};
+use kube::{Client, Resource, ResourceExt};
+use plan::dataplane::{Certificate, Clients, Families, Settings};
 use serde_json::{Value, json};
 
 use super::change::Change;
@@ -28,11 +28,14 @@ pub async fn changes(
     let asked = Asked::of(client, object).await?;
     let mut object = object.clone();
     object.metadata.uid = Some(asked.owner.clone());
-    let valid = plan::dataplane::valid(settings, &object)?;
+    let valid = plan::dataplane::valid(settings, &object)?.configured(asked.is_configured().await?);
     let certificate = asked.certificate().await?;
     let network = valid.network(&certificate);
 
-    let mut changes = vec![asked.apply(&network.certificate, managers::CERTIFICATES).await?];
+    let mut changes = vec![
+        asked.apply(&network.clients, managers::CERTIFICATES).await?,
+        asked.apply(&network.certificate, managers::CERTIFICATES).await?,
+    ];
     let admin = asked.apply(&network.admin, managers::DATAPLANE).await?;
     let ingress = asked.apply(&network.ingress, managers::DATAPLANE).await?;
     let services = [&admin, &ingress].map(|change| {
@@ -75,6 +78,14 @@ impl Asked {
         Api::namespaced_with(self.client.clone(), &self.namespace, &ApiResource::erase::<K>(&()))
     }
 
+    /// Whether a control plane configures the pods, which they keep.
+    async fn is_configured(&self) -> Result<bool, Failed> {
+        let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), &self.namespace);
+        let name = names::deployment(&self.name, values::FIRST_TRACK);
+        let found = deployments.get_metadata_opt(&name).await?;
+        Ok(found.is_some_and(|found| found.annotations().contains_key(annotations::CONFIGURED)))
+    }
+
     async fn live<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(
         &self,
         name: &str,
@@ -86,13 +97,21 @@ impl Asked {
     /// The certificate that is there: it stays as long as it is good.
     async fn certificate(&self) -> Result<Certificate, Failed> {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
-        let found = secrets.get_opt(&names::admin_certificate(&self.name)).await?;
-        let data = found.and_then(|secret| secret.data).unwrap_or_default();
-        let text = |key: &str| String::from_utf8(data.get(key)?.0.clone()).ok();
-        let there = || {
-            Some(Certificate { chain: text("tls.crt")?, key: text("tls.key")?, authority: text("ca.crt")? })
+        let served = secrets.get_opt(&names::admin_certificate(&self.name)).await?;
+        let trusted = secrets.get_opt(&names::client_authority(&self.name)).await?;
+        let text = |secret: &Option<Secret>, key: &str| {
+            String::from_utf8(secret.as_ref()?.data.as_ref()?.get(key)?.0.clone()).ok()
         };
-        Ok(there().unwrap_or_else(render::placeholder))
+        let triple =
+            |secret| Some((text(secret, "tls.crt")?, text(secret, "tls.key")?, text(secret, "ca.crt")?));
+        let mut found = render::placeholder();
+        if let Some((chain, key, authority)) = triple(&served) {
+            found = Certificate { chain, key, authority, ..found };
+        }
+        if let Some((certificate, key, trusted)) = triple(&trusted) {
+            found.clients = Clients { certificate, key, trusted };
+        }
+        Ok(found)
     }
 
     /// What an apply of the operator's would make of a child.

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crds::{ControlPlane, DataPlane, WatchNamespaceGrant};
+use plan::dataplane::ingress_service;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use webhooks::Kind;
@@ -19,14 +20,17 @@ use super::manifest::{Item, Manifest};
 /// Folder, namespace and name.
 type Key = (Arc<Path>, String, String);
 
-/// Objects by folder and namespace, then by name.
-type Placed<T> = BTreeMap<(Arc<Path>, String), BTreeMap<String, Arc<T>>>;
+/// Objects by folder, namespace and what they want there: nobody looks through all of them for one.
+type Wanted<T> = BTreeMap<Key, Vec<Arc<T>>>;
 
 /// The manifests, by what is asked about them.
 #[derive(Debug, Default)]
 pub struct Known {
-    dataplanes: Placed<DataPlane>,
-    controlplanes: Placed<ControlPlane>,
+    dataplanes: BTreeMap<Key, Arc<DataPlane>>,
+    /// `DataPlane`s by the ingress Service that they want.
+    wanting: Wanted<DataPlane>,
+    /// `ControlPlane`s by the `DataPlane` that they name.
+    configuring: Wanted<ControlPlane>,
     services: BTreeMap<Key, Holder>,
     /// Controllers of classes by folder and name.
     classes: BTreeMap<(Arc<Path>, String), String>,
@@ -66,8 +70,8 @@ impl Known {
         let object = &manifest.object;
         let key = key(&manifest.folder, object, namespace);
         match manifest.kind {
-            Kind::DataPlane => insert(&mut self.dataplanes, key.clone(), object),
-            Kind::ControlPlane => insert(&mut self.controlplanes, key.clone(), object),
+            Kind::DataPlane => self.learn_dataplane(key.clone(), object),
+            Kind::ControlPlane => self.learn_controlplane(key.clone(), object),
             Kind::GatewayClass => {
                 let controller = manifest.text("/spec/controllerName").to_owned();
                 self.classes.insert((Arc::clone(&manifest.folder), manifest.name().to_owned()), controller);
@@ -75,6 +79,20 @@ impl Known {
             Kind::GatewayConfiguration | Kind::WatchNamespaceGrant | Kind::Gateway => {}
         }
         self.note(manifest.kind.name(), key, object);
+    }
+
+    fn learn_dataplane(&mut self, key: Key, object: &Value) {
+        let Some(object) = read::<DataPlane>(&key, object).map(Arc::new) else { return };
+        let wanted = (Arc::clone(&key.0), key.1.clone(), ingress_service(&object));
+        self.wanting.entry(wanted).or_default().push(Arc::clone(&object));
+        self.dataplanes.insert(key, object);
+    }
+
+    fn learn_controlplane(&mut self, key: Key, object: &Value) {
+        let Some(object) = read::<ControlPlane>(&key, object) else { return };
+        if let Some(dataplane) = object.spec.dataplane.clone() {
+            self.configuring.entry((key.0, key.1, dataplane)).or_default().push(Arc::new(object));
+        }
     }
 
     fn note(&mut self, kind: &str, key: Key, object: &Value) {
@@ -91,12 +109,10 @@ fn key(folder: &Arc<Path>, object: &Value, namespace: &str) -> Key {
     (Arc::clone(folder), namespace.to_owned(), text("/metadata/name").unwrap_or_default().to_owned())
 }
 
-fn insert<K: DeserializeOwned>(into: &mut Placed<K>, (folder, namespace, name): Key, object: &Value) {
+fn read<K: DeserializeOwned>((_, namespace, _): &Key, object: &Value) -> Option<K> {
     let mut object = object.clone();
-    complete(&mut object, &namespace);
-    if let Ok(object) = serde_json::from_value(object) {
-        into.entry((folder, namespace)).or_default().insert(name, Arc::new(object));
-    }
+    complete(&mut object, namespace);
+    serde_json::from_value(object).ok()
 }
 
 /// Gives an object the namespace that it is in, and a uid, which a cluster would have given it by now.
@@ -122,10 +138,6 @@ impl Seen<'_> {
     fn key(&self, namespace: &str, name: &str) -> Key {
         (Arc::clone(&self.folder), namespace.to_owned(), name.to_owned())
     }
-
-    fn within<'a, T>(&self, objects: &'a Placed<T>, namespace: &str) -> Option<&'a BTreeMap<String, Arc<T>>> {
-        objects.get(&(Arc::clone(&self.folder), namespace.to_owned()))
-    }
 }
 
 impl World for Seen<'_> {
@@ -144,15 +156,15 @@ impl World for Seen<'_> {
     }
 
     fn dataplane(&self, namespace: &str, name: &str) -> Found<Arc<DataPlane>> {
-        found(self.within(&self.known.dataplanes, namespace).and_then(|there| there.get(name)).cloned())
+        found(self.known.dataplanes.get(&self.key(namespace, name)).cloned())
     }
 
-    fn dataplanes(&self, namespace: &str) -> Vec<Arc<DataPlane>> {
-        all(self.within(&self.known.dataplanes, namespace))
+    fn wanting(&self, namespace: &str, service: &str) -> Vec<Arc<DataPlane>> {
+        self.known.wanting.get(&self.key(namespace, service)).cloned().unwrap_or_default()
     }
 
-    fn controlplanes(&self, namespace: &str) -> Vec<Arc<ControlPlane>> {
-        all(self.within(&self.known.controlplanes, namespace))
+    fn configuring(&self, namespace: &str, dataplane: &str) -> Vec<Arc<ControlPlane>> {
+        self.known.configuring.get(&self.key(namespace, dataplane)).cloned().unwrap_or_default()
     }
 
     fn grants(&self, _: &str) -> Found<Vec<Arc<WatchNamespaceGrant>>> {
@@ -167,10 +179,6 @@ impl World for Seen<'_> {
         let far = || classes.iter().find(|((_, class), _)| class == name).map(|(_, controller)| controller);
         found(near.or_else(far).cloned())
     }
-}
-
-fn all<T>(there: Option<&BTreeMap<String, Arc<T>>>) -> Vec<Arc<T>> {
-    there.into_iter().flat_map(BTreeMap::values).cloned().collect()
 }
 
 fn found<T>(found: Option<T>) -> Found<T> {

@@ -9,7 +9,7 @@ use crds::k8s::{ByteString, Service};
 use crds::names::managers;
 use crds::wanted::Wanted;
 use plan::Invalid;
-use plan::dataplane::{Certificate, Families, Network, Settings, Workload};
+use plan::dataplane::{Certificate, Clients, Families, Network, Settings, Workload};
 use serde_json::{Value, json};
 use webhooks::Kind;
 
@@ -24,10 +24,12 @@ const HASH: &str = "<hash of the certificate>";
 const UNNAMED: &str =
     "# Only the cluster knows its name: xxxxx stands for what is appended to generateName.\n";
 /// What stands for the certificate, its key and its authority; each in base64 where they are.
-const MADE: [&str; 3] = [
+const MADE: [&str; 5] = [
     "<certificate of the admin API, issued in the cluster>",
     "<private key of the admin API, made in the cluster>",
     "<authority of the operator>",
+    "<authority of the clients of the admin API, made in the cluster>",
+    "<private key of the authority of the clients, made in the cluster>",
 ];
 
 /// The children of a `DataPlane`, as YAML.
@@ -45,8 +47,9 @@ pub fn dataplane(settings: &Settings, object: &DataPlane) -> Result<Vec<Value>, 
 
 /// A certificate that nobody issued.
 pub fn placeholder() -> Certificate {
-    let [chain, key, authority] = MADE.map(str::to_owned);
-    Certificate { chain, key, authority }
+    let [chain, key, authority, certificate, own_key] = MADE.map(str::to_owned);
+    let clients = Clients { trusted: certificate.clone(), certificate, key: own_key };
+    Certificate { chain, key, authority, clients }
 }
 
 /// The Service as it is wanted, in its type.
@@ -56,9 +59,10 @@ fn typed(service: &Wanted<Service>) -> Service {
 
 /// All children with their field managers, in the order in which they are applied.
 fn bodies(network: &Network, workload: &Workload) -> Vec<(&'static str, Value)> {
-    let Network { certificate, admin, ingress, disruption_budget } = network;
+    let Network { certificate, clients, admin, ingress, disruption_budget } = network;
     let Workload { deployment, autoscaler, .. } = workload;
     let mut bodies = vec![
+        (managers::CERTIFICATES, clients.body().clone()),
         (managers::CERTIFICATES, certificate.body().clone()),
         (managers::DATAPLANE, admin.body().clone()),
         (managers::DATAPLANE, ingress.body().clone()),
@@ -72,7 +76,7 @@ fn bodies(network: &Network, workload: &Workload) -> Vec<(&'static str, Value)> 
 /// Puts the marks where placeholders are.
 fn marked(mut body: Value, certificate: &Certificate) -> Value {
     let encoded = MADE.map(|made| (json!(ByteString(made.as_bytes().to_vec())), made));
-    let hash = crds::names::digest(&certificate.chain);
+    let hash = certificate.digest();
     let known = |text: &str| {
         let made = encoded.iter().find(|(encoded, _)| encoded == text).map(|(_, made)| *made);
         let hashed = (text == hash).then_some(HASH);

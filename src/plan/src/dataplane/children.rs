@@ -10,7 +10,7 @@ use crds::wanted::Wanted;
 use serde_json::{Map, Value, json};
 
 use super::ports::{self, Mapped};
-use super::{Certificate, Identity};
+use super::{Certificate, Clients, Identity};
 
 /// The Deployment of the track that serves.
 pub fn deployment(identity: &Identity<'_>, template: &Value) -> Wanted<Deployment> {
@@ -25,6 +25,9 @@ pub fn deployment(identity: &Identity<'_>, template: &Value) -> Wanted<Deploymen
     if let (Some(replicas), Some(spec)) = (replicas, spec.as_object_mut()) {
         spec.insert("replicas".into(), json!(replicas));
         notes.insert(annotations::REPLICAS.to_owned(), replicas.to_string());
+    }
+    if identity.configured {
+        notes.insert(annotations::CONFIGURED.to_owned(), values::CONTROLPLANE.to_owned());
     }
     let extra = [(labels::DEPLOYMENT_STATE, values::LIVE), (labels::TRACK, identity.track)];
     let metadata = metadata(identity, &extra, &notes);
@@ -48,9 +51,16 @@ pub fn ingress(identity: &Identity<'_>, ports: &[Mapped]) -> Wanted<Service> {
         ];
         spec.extend(given(asked));
     }
-    let extra = [(labels::SERVICE_TYPE, values::INGRESS), (labels::SERVICE_STATE, values::LIVE)];
+    let own = [(labels::SERVICE_TYPE, values::INGRESS), (labels::SERVICE_STATE, values::LIVE)];
+    let theirs = ingress.labels.iter().flatten().filter(|(key, _)| !is_own(key));
+    let extra: Vec<_> = theirs.map(|(key, value)| (key.as_str(), value.as_str())).chain(own).collect();
     let metadata = metadata(identity, &extra, &ingress.annotations.clone().unwrap_or_default());
     Wanted::new(identity.ingress_name(), metadata, fields([("spec", spec)]))
+}
+
+/// Whether a label tells whose a child is.
+fn is_own(key: &str) -> bool {
+    key == labels::APP || key.split_once('/').is_some_and(|(prefix, _)| prefix == names::GROUP)
 }
 
 /// The headless Service by whose endpoints a control plane finds the admin APIs; also those of pods that
@@ -116,12 +126,26 @@ pub fn certificate(identity: &Identity<'_>, certificate: &Certificate) -> Wanted
     let encoded = |pem: &str| json!(ByteString(pem.as_bytes().to_vec()));
     let data = json!({
         "ca.crt": encoded(&certificate.authority),
+        "client-ca.crt": encoded(&certificate.clients.trusted),
         "tls.crt": encoded(&certificate.chain),
         "tls.key": encoded(&certificate.key),
     });
     let service = names::label_value(&names::admin_service(identity.name));
     let metadata = metadata(identity, &[(labels::SERVICE_SECRET, &service)], &BTreeMap::new());
     let name = names::admin_certificate(identity.name);
+    Wanted::new(name, metadata, fields([("data", data), ("type", json!("kubernetes.io/tls"))]))
+}
+
+/// The Secret with the authority whose clients are let in. Its key stays out of the pods.
+pub fn clients(identity: &Identity<'_>, clients: &Clients) -> Wanted<Secret> {
+    let encoded = |pem: &str| json!(ByteString(pem.as_bytes().to_vec()));
+    let data = json!({
+        "ca.crt": encoded(&clients.trusted),
+        "tls.crt": encoded(&clients.certificate),
+        "tls.key": encoded(&clients.key),
+    });
+    let metadata = metadata(identity, &[], &BTreeMap::new());
+    let name = names::client_authority(identity.name);
     Wanted::new(name, metadata, fields([("data", data), ("type", json!("kubernetes.io/tls"))]))
 }
 

@@ -3,7 +3,7 @@
 //! In: the listeners and the IP families of the pods. Out: our defaults, sorted by name. A user's variable of the same name takes the place
 //! of ours when the templates are merged.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::listen::{self, Families};
 use super::ports::{self, Mapped};
@@ -21,7 +21,7 @@ pub fn variables(ports: &[Mapped], families: Families) -> Vec<Value> {
         ("KONG_ADMIN_SSL_CERT_KEY", key.clone()),
         ("KONG_CLUSTER_CERT", certificate),
         ("KONG_CLUSTER_CERT_KEY", key),
-        ("KONG_NGINX_ADMIN_SSL_CLIENT_CERTIFICATE", format!("{CERTIFICATE_DIR}/ca.crt")),
+        ("KONG_NGINX_ADMIN_SSL_CLIENT_CERTIFICATE", format!("{CERTIFICATE_DIR}/client-ca.crt")),
         ("KONG_PORT_MAPS", ports::port_maps(ports)),
         ("KONG_PREFIX", PREFIX_DIR.to_owned()),
         ("KONG_PROXY_LISTEN", ports::proxy_listen(ports, families)),
@@ -30,7 +30,9 @@ pub fn variables(ports: &[Mapped], families: Families) -> Vec<Value> {
     all.extend(listen::dns_order(families).map(|order| ("KONG_DNS_ORDER", order.to_owned())));
     all.extend(ports::stream_listen(ports, families).map(|listen| ("KONG_STREAM_LISTEN", listen)));
     all.sort();
-    all.into_iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
+    all.into_iter()
+        .map(|(name, value)| Value::from_iter([("name", name.to_owned()), ("value", value)]))
+        .collect()
 }
 
 /// As Kong Gateway Operator 1.6 sets them, but for: the admin GUI, which is off (Kong 3.4 and later would

@@ -22,8 +22,8 @@ mod selector;
 mod settle;
 mod status;
 mod surprises;
-mod template;
-mod trouble;
+pub(crate) mod template;
+pub(crate) mod trouble;
 
 use std::collections::BTreeMap;
 
@@ -34,14 +34,13 @@ use crds::wanted::Wanted;
 use crds::{DataPlane, DataPlaneSpec, PodTemplatePatch};
 use serde_json::{Map, Value};
 
-use crate::invalid::{Invalid, Problem};
-use crate::merge;
+use crate::invalid::{Cause, Invalid, Problem};
 use claims::Claims;
 use ports::Mapped;
 
 pub use budget::blocked as blocked_evictions;
 pub use listen::Families;
-pub use references::{Kind, Reference};
+pub use references::{Kind, Reference, of as references};
 pub use status::{Seen, failed, is_rolled_out, status};
 pub use surprises::NODE_PORTS;
 pub use template::PATH as TEMPLATE;
@@ -66,8 +65,29 @@ pub struct Certificate {
     pub chain: String,
     /// Its private key.
     pub key: String,
-    /// The authority, by which clients are told apart.
+    /// The authority that issued it.
     pub authority: String,
+    /// Whose clients are let in.
+    pub clients: Clients,
+}
+
+impl Certificate {
+    /// Tells it from another one, so that another one rolls the pods: Kong reads it once.
+    pub fn digest(&self) -> String {
+        names::digest(&format!("{}{}", self.chain, self.clients.trusted))
+    }
+}
+
+/// The authority of a `DataPlane` whose clients its admin API lets in, in PEM. It is the `DataPlane`'s own: what opens
+/// one admin API opens no other.
+#[derive(Clone)]
+pub struct Clients {
+    /// Its certificate.
+    pub certificate: String,
+    /// Its private key.
+    pub key: String,
+    /// All that are trusted: this one, and for a while the one before it.
+    pub trusted: String,
 }
 
 /// A `DataPlane` that can be provisioned.
@@ -83,6 +103,8 @@ pub struct Valid<'a> {
 pub struct Network {
     /// The certificate of the admin API.
     pub certificate: Wanted<Secret>,
+    /// The authority whose clients the admin API lets in.
+    pub clients: Wanted<Secret>,
     /// The headless Service of the admin API.
     pub admin: Wanted<Service>,
     /// The Service that takes the traffic.
@@ -112,6 +134,8 @@ struct Identity<'a> {
     ingress: IngressService,
     /// What the user wants Services to select instead of the pods.
     selected: Option<BTreeMap<String, String>>,
+    /// Whether a control plane configures the pods.
+    configured: bool,
 }
 
 impl Identity<'_> {
@@ -147,6 +171,12 @@ fn selector(name: &str, track: &str) -> BTreeMap<&'static str, String> {
     ])
 }
 
+/// The name of the Service that takes the traffic of `object`.
+pub fn ingress_service(object: &DataPlane) -> String {
+    let given = object.ingress().and_then(|ingress| ingress.name.clone());
+    given.unwrap_or_else(|| names::ingress_service(object.metadata.name.as_deref().unwrap_or_default()))
+}
+
 /// Names that the certificate of the admin API has to carry: Kong Ingress Controller connects to a pod's
 /// address and asks for `pod.<admin service>.<namespace>.svc`.
 pub fn certificate_names(namespace: &str, dataplane: &str) -> Vec<String> {
@@ -167,8 +197,13 @@ pub fn valid<'a>(settings: &'a Settings, object: &'a DataPlane) -> Result<Valid<
     let identity = Identity { selected, ..identity(object)? };
     let template =
         object.spec.deployment.as_ref().and_then(|deployment| deployment.pod_template_spec.as_ref());
-    let written = template.map_or_else(|| Value::Object(Map::new()), PodTemplatePatch::to_value);
-    let template = template::read(&written);
+    let none = Value::Object(Map::new());
+    let written = template.map_or(&none, PodTemplatePatch::as_value);
+    let refused = template::refused(written);
+    // Beside a field of the wrong type, whatever else is said of the template would only confuse.
+    let readable = refused.iter().all(|problem| problem.cause != Cause::TypeInvalid);
+    let written = if readable { written } else { &none };
+    let template = template::read(written);
     let ports = identity.ingress().ports.as_deref().unwrap_or_default();
     let ports = ports::mapped(ports, &Claims::of(&template)).unwrap_or_else(|wrong| {
         problems.extend(wrong);
@@ -177,19 +212,19 @@ pub fn valid<'a>(settings: &'a Settings, object: &'a DataPlane) -> Result<Valid<
     problems.extend(front::problems(identity.ingress()));
     problems.extend(identity.horizontal().map(scaling::problems).unwrap_or_default());
     problems.extend(budget::problems(&identity.spec));
-    problems.extend(kong::problems(&written, &template, &ports, has_ports(object)));
+    problems.extend(kong::problems(written, &template, &ports, has_ports(object)));
     let admin = names::admin_service(identity.name);
     if identity.ingress_name() == admin {
         let message = format!("{admin:?} is the name of the Service of the admin API: choose another");
         problems.push(Problem::at("spec.network.services.ingress.name", message));
     }
     let valid = Valid { settings, identity, ports, template };
-    // Neither the certificate nor the families make a template wrong.
-    problems.extend(template::problems(
-        &pod::ours(&valid, "", Families::default()),
-        &written,
-        &valid.template,
-    ));
+    problems.extend(refused);
+    if readable {
+        // Neither the certificate nor the families make a template wrong.
+        let ours = pod::ours(&valid, "", Families::default());
+        problems.extend(template::unusable(ours, written, &valid.template));
+    }
     if problems.is_empty() { Ok(valid) } else { Err(Invalid(problems)) }
 }
 
@@ -198,17 +233,21 @@ fn has_ports(object: &DataPlane) -> bool {
     object.ingress().and_then(|ingress| ingress.ports.as_ref()).is_some_and(|ports| !ports.is_empty())
 }
 
-/// The Secrets and `ConfigMaps` that a user's template needs.
-pub fn references(template: &Value) -> Vec<Reference> {
-    references::of(&merge::bare(template))
-}
-
 impl Valid<'_> {
+    /// The same, its pods ready only when a control plane has configured them, where `configured`; that of a Gateway always
+    /// is, so that its pods are not rolled when the control plane appears.
+    #[must_use]
+    pub fn configured(mut self, configured: bool) -> Self {
+        self.identity.configured |= configured;
+        self
+    }
+
     /// The children in front of the pods.
     pub fn network(&self, certificate: &Certificate) -> Network {
         let identity = &self.identity;
         Network {
             certificate: children::certificate(identity, certificate),
+            clients: children::clients(identity, &certificate.clients),
             admin: children::admin(identity),
             ingress: children::ingress(identity, &self.ports),
             disruption_budget: children::disruption_budget(identity),
@@ -222,13 +261,13 @@ impl Valid<'_> {
 
     /// The Secrets and `ConfigMaps` that the user's template needs.
     pub fn references(&self) -> Vec<Reference> {
-        references(&self.template)
+        references::of(&self.template)
     }
 
     /// The children that run the pods, whose Services got addresses of these families.
     pub fn workload(&self, certificate: &Certificate, families: Families) -> Workload {
-        let ours = pod::ours(self, &names::digest(&certificate.chain), families);
-        let template = template::merged(&ours, &self.template);
+        let ours = pod::ours(self, &certificate.digest(), families);
+        let template = template::merged(ours, &self.template);
         Workload {
             deployment: children::deployment(&self.identity, &template),
             autoscaler: children::autoscaler(&self.identity),
@@ -253,7 +292,24 @@ fn identity(object: &DataPlane) -> Result<Identity<'_>, Invalid> {
     let spec = crds::defaults::defaulted(without_template(&object.spec));
     let services = spec.network.as_ref().and_then(|network| network.services.as_ref());
     let ingress = services.and_then(|services| services.ingress.clone()).unwrap_or_default();
-    Ok(Identity { name, namespace, owner, track: values::FIRST_TRACK, spec, ingress, selected: None })
+    Ok(Identity {
+        name,
+        namespace,
+        owner,
+        track: values::FIRST_TRACK,
+        spec,
+        ingress,
+        selected: None,
+        configured: is_of_gateway(object),
+    })
+}
+
+fn is_of_gateway(object: &DataPlane) -> bool {
+    let owners = object.metadata.owner_references.as_deref().unwrap_or_default();
+    owners.iter().any(|owner| {
+        let is_controller = owner.controller == Some(true) && owner.kind == "Gateway";
+        is_controller && owner.api_version.starts_with("gateway.networking.k8s.io/")
+    })
 }
 
 /// The specification but for its pod template, which is the most of it and read elsewhere.

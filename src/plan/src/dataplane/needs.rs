@@ -1,7 +1,7 @@
 //! What the product needs of a pod template to work, whatever a user writes.
 //!
-//! In: our template, the user's as it was written, and the merged one. Out: every value of the user's that would take away what is needed, with
-//! what it is needed for.
+//! In: our template's metadata, the user's template as it was written, and the merged one. Out: every value of the
+//! user's that would take away what is needed, with what it is needed for.
 
 use crds::defaults::{ADMIN_PORT, STATUS_PORT};
 use crds::names::PROXY_CONTAINER;
@@ -14,15 +14,15 @@ use super::pod::{CERTIFICATE_DIR, CERTIFICATE_VOLUME, PREFIX_VOLUME};
 use super::template::PATH;
 use crate::invalid::{Cause, Problem};
 
-/// Everything that is missing.
-pub fn missing(ours: &Value, patch: &Value, merged: &Value) -> Vec<Problem> {
+/// Everything that is missing. `metadata` is that of our template.
+pub fn missing(metadata: &Value, patch: &Value, merged: &Value) -> Vec<Problem> {
     if proxy(merged).is_none() {
         let message = format!(
             "no container is named {PROXY_CONTAINER:?}: it is the one that runs Kong, and cannot be removed"
         );
         return vec![Problem::at(format!("{PATH}.spec.containers"), message)];
     }
-    let mut problems = metadata(ours, merged);
+    let mut problems = lost(metadata, merged);
     problems.extend(image(patch, merged));
     problems.extend(database(patch, merged));
     problems.extend(admin(patch, merged));
@@ -34,16 +34,12 @@ pub fn missing(ours: &Value, patch: &Value, merged: &Value) -> Vec<Problem> {
 }
 
 /// The labels by which Services and the Deployment find the pods, and our annotations.
-fn metadata(ours: &Value, merged: &Value) -> Vec<Problem> {
+fn lost(metadata: &Value, merged: &Value) -> Vec<Problem> {
     let mut problems = Vec::new();
     for field in ["labels", "annotations"] {
-        let of = |template: &Value| {
-            let found = template.pointer(&format!("/metadata/{field}")).and_then(Value::as_object);
-            found.cloned().unwrap_or_default()
-        };
-        let found = of(merged);
-        for (key, value) in of(ours) {
-            if found.get(&key) != Some(&value) {
+        let found = merged.get("metadata").and_then(|metadata| metadata.get(field));
+        for (key, value) in metadata.get(field).and_then(Value::as_object).into_iter().flatten() {
+            if found.and_then(|found| found.get(key)) != Some(value) {
                 let message = format!(
                     "must be {value}: the operator finds the pods by it; remove it from podTemplateSpec"
                 );

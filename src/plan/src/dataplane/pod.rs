@@ -7,8 +7,8 @@ use crds::names::{self, PROXY_CONTAINER, annotations};
 use serde_json::{Value, json};
 
 use super::listen::Families;
-use super::ports::{self, Mapped};
-use super::{Identity, Settings, Valid, environment};
+use super::ports;
+use super::{Identity, Valid, environment};
 
 /// Where the admin certificate is mounted; the peer's path, which users' sidecars know.
 pub const CERTIFICATE_DIR: &str = "/var/cluster-certificate";
@@ -33,20 +33,22 @@ const GRACE_SECONDS: u64 = 80;
 pub fn ours(valid: &Valid<'_>, certificate: &str, families: Families) -> Value {
     let identity = &valid.identity;
     let certificate_secret = names::admin_certificate(identity.name);
-    let spec = json!({
-        "automountServiceAccountToken": false,
-        "containers": [container(valid.settings, &valid.ports, families)],
+    let volumes = [
+        json!({ "name": CERTIFICATE_VOLUME, "secret": { "secretName": certificate_secret } }),
+        json!({ "name": PREFIX_VOLUME, "emptyDir": {} }),
+        json!({ "name": TMP_VOLUME, "emptyDir": {} }),
+    ];
+    // What `json!` is given as a value it copies; these are made for every review of a pod template.
+    let spec = Value::from_iter([
+        ("automountServiceAccountToken", false.into()),
+        ("containers", vec![container(valid, families)].into()),
         // Variables named after Services would be taken for Kong's own where a Service is called kong.
-        "enableServiceLinks": false,
-        "securityContext": { "seccompProfile": { "type": "RuntimeDefault" } },
-        "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "topologySpreadConstraints": [spread(identity)],
-        "volumes": [
-            { "name": CERTIFICATE_VOLUME, "secret": { "secretName": certificate_secret } },
-            { "name": PREFIX_VOLUME, "emptyDir": {} },
-            { "name": TMP_VOLUME, "emptyDir": {} },
-        ],
-    });
+        ("enableServiceLinks", false.into()),
+        ("securityContext", json!({ "seccompProfile": { "type": "RuntimeDefault" } })),
+        ("terminationGracePeriodSeconds", GRACE_SECONDS.into()),
+        ("topologySpreadConstraints", vec![spread(identity)].into()),
+        ("volumes", Value::from_iter(volumes)),
+    ]);
     let metadata = json!({
         "annotations": {
             annotations::CERTIFICATE_HASH: certificate,
@@ -54,43 +56,49 @@ pub fn ours(valid: &Valid<'_>, certificate: &str, families: Families) -> Value {
         },
         "labels": identity.selector(),
     });
-    json!({ "metadata": metadata, "spec": spec })
+    Value::from_iter([("metadata", metadata), ("spec", spec)])
 }
 
-fn container(settings: &Settings, mapped: &[Mapped], families: Families) -> Value {
+fn container(valid: &Valid<'_>, families: Families) -> Value {
+    let (settings, mapped) = (valid.settings, &valid.ports);
+    // A control plane makes even an empty configuration one that Kong is ready with.
+    let ready = if valid.identity.configured { "/status/ready" } else { "/status" };
     let mut open = ports::container_ports(&ports::listeners(mapped));
     open.extend([
         json!({ "name": "metrics", "containerPort": defaults::STATUS_PORT, "protocol": "TCP" }),
         json!({ "name": "admin-ssl", "containerPort": defaults::ADMIN_PORT, "protocol": "TCP" }),
     ]);
-    json!({
-        "name": PROXY_CONTAINER,
-        "image": settings.image,
-        "env": environment::variables(mapped, families),
+    let mounts = [
+        json!({ "name": CERTIFICATE_VOLUME, "mountPath": CERTIFICATE_DIR, "readOnly": true }),
+        json!({ "name": PREFIX_VOLUME, "mountPath": PREFIX_DIR }),
+        json!({ "name": TMP_VOLUME, "mountPath": "/tmp" }),
+    ];
+    let resources = json!({
+        "limits": { "cpu": defaults::CPU_LIMIT, "memory": defaults::MEMORY_LIMIT },
+        "requests": { "cpu": defaults::CPU_REQUEST, "memory": defaults::MEMORY_REQUEST },
+    });
+    // For this container and not for the pod: a sidecar may have to be somebody else.
+    let security = json!({
+        "allowPrivilegeEscalation": false,
+        "capabilities": { "drop": ["ALL"] },
+        "readOnlyRootFilesystem": true,
+        "runAsGroup": KONG_ID,
+        "runAsNonRoot": true,
+        "runAsUser": KONG_ID,
+    });
+    Value::from_iter([
+        ("name", PROXY_CONTAINER.into()),
+        ("image", settings.image.as_str().into()),
+        ("env", environment::variables(mapped, families).into()),
         // Kong's image stops gracefully by its own stop signal, SIGQUIT, which closes the listeners at once.
-        "lifecycle": { "preStop": { "sleep": { "seconds": DRAIN_SECONDS } } },
-        "livenessProbe": probe("/status", 10, 10, 3),
-        "ports": open,
-        "readinessProbe": probe("/status", 1, 2, 5),
-        "resources": {
-            "limits": { "cpu": defaults::CPU_LIMIT, "memory": defaults::MEMORY_LIMIT },
-            "requests": { "cpu": defaults::CPU_REQUEST, "memory": defaults::MEMORY_REQUEST },
-        },
-        // For this container and not for the pod: a sidecar may have to be somebody else.
-        "securityContext": {
-            "allowPrivilegeEscalation": false,
-            "capabilities": { "drop": ["ALL"] },
-            "readOnlyRootFilesystem": true,
-            "runAsGroup": KONG_ID,
-            "runAsNonRoot": true,
-            "runAsUser": KONG_ID,
-        },
-        "volumeMounts": [
-            { "name": CERTIFICATE_VOLUME, "mountPath": CERTIFICATE_DIR, "readOnly": true },
-            { "name": PREFIX_VOLUME, "mountPath": PREFIX_DIR },
-            { "name": TMP_VOLUME, "mountPath": "/tmp" },
-        ],
-    })
+        ("lifecycle", json!({ "preStop": { "sleep": { "seconds": DRAIN_SECONDS } } })),
+        ("livenessProbe", probe("/status", 10, 10, 3)),
+        ("ports", open.into()),
+        ("readinessProbe", probe(ready, 1, 2, 5)),
+        ("resources", resources),
+        ("securityContext", security),
+        ("volumeMounts", Value::from_iter(mounts)),
+    ])
 }
 
 fn probe(path: &str, delay: u32, period: u32, failures: u32) -> Value {

@@ -37,17 +37,17 @@ impl std::fmt::Display for Reference {
     }
 }
 
-/// The references of a template, sorted; optional ones are none.
+/// The references of a user's template, sorted; optional ones are none.
 pub fn of(template: &Value) -> Vec<Reference> {
-    let at = |pointer: &str| template.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+    let spec = template.get("spec").unwrap_or(&Value::Null);
     let containers = ["containers", "initContainers"];
     let mut all: Vec<Reference> = containers
         .into_iter()
-        .flat_map(|list| at(&format!("/spec/{list}")).map(move |container| (list, container)))
+        .flat_map(|list| stay(spec, list).map(move |container| (list, container)))
         .flat_map(|(list, container)| of_container(list, container))
-        .chain(at("/spec/volumes").flat_map(of_volume))
-        .chain(at("/spec/imagePullSecrets").filter_map(|secret| {
-            reference(Kind::Secret, Some(secret), "name", format!("{PATH}.spec.imagePullSecrets"))
+        .chain(stay(spec, "volumes").flat_map(of_volume))
+        .chain(stay(spec, "imagePullSecrets").filter_map(|secret| {
+            reference(Kind::Secret, Some(secret), "name", || format!("{PATH}.spec.imagePullSecrets"))
         }))
         .collect();
     all.sort();
@@ -55,48 +55,59 @@ pub fn of(template: &Value) -> Vec<Reference> {
     all
 }
 
+/// The items of a list, but for those that only say what goes.
+fn stay<'v>(of: &'v Value, list: &str) -> impl Iterator<Item = &'v Value> {
+    let all = of.get(list).and_then(Value::as_array).into_iter().flatten();
+    all.filter(|item| item.get("$patch").and_then(Value::as_str) != Some("delete"))
+}
+
 fn of_container(list: &str, container: &Value) -> Vec<Reference> {
-    let items = |field: &str| container.get(field).and_then(Value::as_array).into_iter().flatten();
-    let at = format!("{PATH}.spec.{list}[{}]", name(container));
-    let from = items("envFrom").flat_map(|from| {
-        let at = format!("{at}.envFrom");
+    let at = || format!("{PATH}.spec.{list}[{}]", name(container));
+    let from = stay(container, "envFrom").flat_map(|from| {
+        let at = || format!("{}.envFrom", at());
         [
-            reference(Kind::Secret, from.get("secretRef"), "name", at.clone()),
+            reference(Kind::Secret, from.get("secretRef"), "name", at),
             reference(Kind::ConfigMap, from.get("configMapRef"), "name", at),
         ]
     });
-    let env = items("env").flat_map(|variable| {
-        let at = format!("{at}.env[{}]", name(variable));
+    let env = stay(container, "env").flat_map(|variable| {
+        let from = variable.get("valueFrom").unwrap_or(&Value::Null);
+        let at = || format!("{}.env[{}]", at(), name(variable));
         [
-            reference(Kind::Secret, variable.pointer("/valueFrom/secretKeyRef"), "name", at.clone()),
-            reference(Kind::ConfigMap, variable.pointer("/valueFrom/configMapKeyRef"), "name", at),
+            reference(Kind::Secret, from.get("secretKeyRef"), "name", at),
+            reference(Kind::ConfigMap, from.get("configMapKeyRef"), "name", at),
         ]
     });
     from.chain(env).flatten().collect()
 }
 
 fn of_volume(volume: &Value) -> Vec<Reference> {
-    let at = format!("{PATH}.spec.volumes[{}]", name(volume));
-    let sources = volume.pointer("/projected/sources").and_then(Value::as_array).into_iter().flatten();
+    let at = || format!("{PATH}.spec.volumes[{}]", name(volume));
+    let sources = volume.get("projected").into_iter().flat_map(|projected| stay(projected, "sources"));
     let projected = sources.flat_map(|source| {
         [
-            reference(Kind::Secret, source.get("secret"), "name", at.clone()),
-            reference(Kind::ConfigMap, source.get("configMap"), "name", at.clone()),
+            reference(Kind::Secret, source.get("secret"), "name", at),
+            reference(Kind::ConfigMap, source.get("configMap"), "name", at),
         ]
     });
     let own = [
-        reference(Kind::Secret, volume.get("secret"), "secretName", at.clone()),
-        reference(Kind::ConfigMap, volume.get("configMap"), "name", at.clone()),
+        reference(Kind::Secret, volume.get("secret"), "secretName", at),
+        reference(Kind::ConfigMap, volume.get("configMap"), "name", at),
     ];
     own.into_iter().chain(projected).flatten().collect()
 }
 
-fn reference(kind: Kind, source: Option<&Value>, field: &str, path: String) -> Option<Reference> {
+fn reference(
+    kind: Kind,
+    source: Option<&Value>,
+    field: &str,
+    path: impl FnOnce() -> String,
+) -> Option<Reference> {
     let source = source?;
     if source.get("optional").and_then(Value::as_bool) == Some(true) {
         return None;
     }
-    Some(Reference { kind, name: source.get(field)?.as_str()?.to_owned(), path })
+    Some(Reference { kind, name: source.get(field)?.as_str()?.to_owned(), path: path() })
 }
 
 fn name(item: &Value) -> &str {

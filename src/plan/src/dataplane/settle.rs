@@ -1,9 +1,9 @@
 //! Defaults of ours that give way to what a user wrote beside them.
 //!
-//! In: the merged template and the user's. Out: the merged template, changed where one of our defaults would
+//! In: the merged template, the user's, and our lists of addresses. Out: the merged template, changed where one of our defaults would
 //! contradict a value of the user's. A value of the user's is never changed, but for one that says the same.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::container::{field_mut, proxy, value};
 use super::listen;
@@ -12,8 +12,19 @@ use super::pod::{DRAIN_SECONDS, PREFIX_DIR, PREFIX_VOLUME};
 /// What is left of a grace period after the pause before the stop signal, in seconds.
 const TO_END: u64 = 5;
 
+/// Our own lists of addresses, as they are before anything is merged onto them.
+pub struct Listens([(&'static str, Option<String>); 2]);
+
+impl Listens {
+    /// Those of our template.
+    pub fn of(ours: &Value) -> Self {
+        let names = ["KONG_PROXY_LISTEN", "KONG_STREAM_LISTEN"];
+        Self(names.map(|name| (name, value(ours, name).map(str::to_owned))))
+    }
+}
+
 /// All of it.
-pub fn all(template: &mut Value, ours: &Value, patch: &Value) {
+pub fn all(template: &mut Value, ours: &Listens, patch: &Value) {
     readiness(template, patch);
     liveness(template, patch);
     drain(template, patch);
@@ -24,8 +35,10 @@ pub fn all(template: &mut Value, ours: &Value, patch: &Value) {
     prefix(template);
     database(template);
     port_names(template, patch);
-    for variable in ["KONG_PROXY_LISTEN", "KONG_STREAM_LISTEN"] {
-        listens(template, ours, patch, variable);
+    for (name, wanted) in &ours.0 {
+        if let (Some(theirs), Some(wanted)) = (value(patch, name), wanted) {
+            listens(template, name, theirs, wanted);
+        }
     }
 }
 
@@ -99,20 +112,18 @@ fn resources(template: &mut Value, patch: &Value) {
 /// A container's own security context wins over the pod's: where the user says for the pod who runs it, ours
 /// says nothing for the container.
 fn identity(template: &mut Value, patch: &Value) {
-    let of = |context: Option<&Value>| -> Map<String, Value> {
-        context.and_then(Value::as_object).cloned().unwrap_or_default()
-    };
-    let pod = of(patch.pointer("/spec/securityContext"));
-    let container = of(proxy(patch).and_then(|proxy| proxy.get("securityContext")));
+    let pod = patch.pointer("/spec/securityContext").unwrap_or(&Value::Null);
+    let container = proxy(patch).and_then(|proxy| proxy.get("securityContext")).unwrap_or(&Value::Null);
+    let has = |context: &Value, field: &str| context.get(field).is_some();
     let Some(ours) = field_mut(template, "/securityContext").and_then(Value::as_object_mut) else { return };
     for field in ["runAsGroup", "runAsNonRoot", "runAsUser"] {
-        if pod.contains_key(field) && !container.contains_key(field) {
+        if has(pod, field) && !has(container, field) {
             ours.remove(field);
         }
     }
     // Who wants root does not have to say so twice.
     let user = container.get("runAsUser").or_else(|| pod.get("runAsUser"));
-    if user == Some(&json!(0)) && !container.contains_key("runAsNonRoot") {
+    if user == Some(&json!(0)) && !has(container, "runAsNonRoot") {
         ours.remove("runAsNonRoot");
     }
 }
@@ -193,8 +204,7 @@ fn port_names(template: &mut Value, patch: &Value) {
 
 /// A listen of the user's own says how to listen on the ports that it names. What the Service leads to besides is
 /// opened as ever.
-fn listens(template: &mut Value, ours: &Value, patch: &Value, name: &str) {
-    let (Some(theirs), Some(wanted)) = (value(patch, name), value(ours, name)) else { return };
+fn listens(template: &mut Value, name: &str, theirs: &str, wanted: &str) {
     if ["", "off"].contains(&theirs) || wanted == "off" {
         return;
     }

@@ -27,7 +27,8 @@ pub fn all(valid: &Valid<'_>) -> Vec<String> {
 fn of_deployment(valid: &Valid<'_>) -> Vec<String> {
     let spec = &valid.identity.spec;
     let mut told = Vec::new();
-    if budget::holds(spec) {
+    // One that lets no pod go whatever is added is refused, or told of, in words of its own.
+    if budget::holds(spec) && budget::blocked(spec).is_none() {
         let pods = budget::Pods::of(spec).least;
         told.push(format!(
             "podDisruptionBudget: while {pods} of the pods run no node can be drained; add a replica"

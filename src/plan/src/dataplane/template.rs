@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use crds::names::PROXY_CONTAINER;
 use serde_json::Value;
 
+use super::needs;
 use super::pod::{CERTIFICATE_VOLUME, PREFIX_VOLUME, TMP_VOLUME};
-use super::{needs, settle};
+use super::settle::{self, Listens};
 use crate::image;
 use crate::invalid::Problem;
 use crate::merge;
@@ -54,21 +55,25 @@ fn last_of_each(variables: &mut Vec<Value>) {
 }
 
 /// The template that runs, of a user's one that has no problems.
-pub fn merged(ours: &Value, patch: &Value) -> Value {
-    let mut template = ours.clone();
+pub fn merged(ours: Value, patch: &Value) -> Value {
+    let (listens, mut template) = (Listens::of(&ours), ours);
     merge::onto(&mut template, patch, PATH);
-    settle::all(&mut template, ours, patch);
+    settle::all(&mut template, &listens, patch);
     template
 }
 
-/// Every unknown or mistyped field of the user's template, every directive that cannot be carried out, what
-/// Kubernetes would refuse, and what the product cannot work with. `written` is the user's template as it was written,
-/// and `patch` the same [`read`].
-pub fn problems(ours: &Value, written: &Value, patch: &Value) -> Vec<Problem> {
-    let mut template = ours.clone();
-    let mut problems = pod::problems(written, PATH, &ROLE);
-    problems.extend(merge::onto(&mut template, patch, PATH));
-    settle::all(&mut template, ours, patch);
-    problems.extend(needs::missing(ours, written, &template));
+/// Every unknown or mistyped field of the user's template as it was written, and what Kubernetes would refuse.
+pub fn refused(written: &Value) -> Vec<Problem> {
+    pod::problems(written, PATH, &ROLE)
+}
+
+/// Every directive of the user's template that cannot be carried out, and what the product cannot work with. `written`
+/// is the template as it was written, and `patch` the same [`read`].
+pub fn unusable(ours: Value, written: &Value, patch: &Value) -> Vec<Problem> {
+    let metadata = ours.get("metadata").cloned().unwrap_or_default();
+    let (listens, mut template) = (Listens::of(&ours), ours);
+    let mut problems = merge::onto(&mut template, patch, PATH);
+    settle::all(&mut template, &listens, patch);
+    problems.extend(needs::missing(&metadata, written, &template));
     problems
 }

@@ -21,12 +21,15 @@ fn dataplane(spec: Value) -> DataPlane {
 }
 
 fn certificate() -> Certificate {
-    Certificate { chain: "CHAIN".into(), key: "KEY".into(), authority: "CA".into() }
+    let clients =
+        Clients { certificate: "CLIENTS".into(), key: "CLIENTS KEY".into(), trusted: "CLIENTS".into() };
+    Certificate { chain: "CHAIN".into(), key: "KEY".into(), authority: "CA".into(), clients }
 }
 
 /// All children.
 struct Objects {
     certificate: Wanted<Secret>,
+    clients: Wanted<Secret>,
     admin: Wanted<Service>,
     ingress: Wanted<Service>,
     disruption_budget: Option<Wanted<PodDisruptionBudget>>,
@@ -37,9 +40,10 @@ struct Objects {
 fn planned_for(object: &DataPlane) -> Objects {
     let settings = Settings { image: "kong:test".into() };
     let valid = valid(&settings, object).unwrap();
-    let Network { certificate: secret, admin, ingress, disruption_budget } = valid.network(&certificate());
+    let Network { certificate: secret, clients, admin, ingress, disruption_budget } =
+        valid.network(&certificate());
     let Workload { deployment, autoscaler, .. } = valid.workload(&certificate(), Families::default());
-    Objects { certificate: secret, admin, ingress, disruption_budget, deployment, autoscaler }
+    Objects { certificate: secret, clients, admin, ingress, disruption_budget, deployment, autoscaler }
 }
 
 fn planned(spec: Value) -> Objects {
@@ -64,13 +68,41 @@ fn pod_spec(spec: Value) -> Value {
 
 #[test]
 fn an_empty_specification_gives_everything() {
-    let Objects { certificate, admin, ingress, disruption_budget, deployment, autoscaler } =
+    let Objects { certificate, clients, admin, ingress, disruption_budget, deployment, autoscaler } =
         planned(json!({}));
     assert!(disruption_budget.is_none() && autoscaler.is_none(), "these are asked for");
     insta::assert_json_snapshot!("certificate", certificate.body());
+    insta::assert_json_snapshot!("clients", clients.body());
     insta::assert_json_snapshot!("admin", admin.body());
     insta::assert_json_snapshot!("ingress", ingress.body());
     insta::assert_json_snapshot!("deployment", deployment.body());
+}
+
+#[test]
+fn pods_under_a_control_plane_are_ready_when_they_are_configured() {
+    let path = |objects: &Objects| proxy(objects)["readinessProbe"]["httpGet"]["path"].clone();
+    let noted = |objects: &Objects| objects.deployment.body()["metadata"].get("annotations").is_some();
+    let settings = Settings { image: "kong:test".into() };
+    let object = dataplane(json!({}));
+    let workload = |configured: bool| {
+        let valid = valid(&settings, &object).unwrap().configured(configured);
+        valid.workload(&certificate(), Families::default()).deployment
+    };
+    let [alone, under] = [false, true].map(|configured| {
+        let mut objects = planned_for(&object);
+        objects.deployment = workload(configured);
+        objects
+    });
+    assert!(path(&alone) == "/status" && !noted(&alone));
+    assert!(
+        path(&under) == "/status/ready" && noted(&under),
+        "what it says is kept when the control plane goes"
+    );
+    let mut of_gateway = object.clone();
+    let owner = json!({ "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "name": "door",
+        "uid": "g", "controller": true });
+    of_gateway.metadata.owner_references = Some(vec![serde_json::from_value(owner).unwrap()]);
+    assert_eq!(path(&planned_for(&of_gateway)), "/status/ready", "its control plane is on its way");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! not have its type. The type is that of the newest Kubernetes that this product knows.
 
 use crds::k8s::PodTemplateSpec;
-use serde::Deserialize;
+use serde_ignored::Path;
 use serde_json::Value;
 
 use crate::invalid::{Cause, Problem};
@@ -15,44 +15,53 @@ pub const UNKNOWN: &str = "unknown field: correct its name or remove it";
 
 /// All of them, in the template that stands at `path`.
 pub fn problems(written: &Value, path: &str) -> Vec<Problem> {
-    let mut given = merge::counted(written);
-    crds::quantity::spell(&mut given);
-    // The path is looked for only where there is something to tell: keeping it costs time.
-    let Ok(known) = PodTemplateSpec::deserialize(&given) else {
-        return mistyped(&given, path).into_iter().collect();
-    };
+    // Nearly every template reads as it is; only what is removed by a null, or a quantity that is a number, does not.
+    unknown(written, path).unwrap_or_else(|| {
+        let mut given = merge::counted(written);
+        crds::quantity::spell(&mut given);
+        unknown(&given, path).unwrap_or_else(|| mistyped(&given, path).into_iter().collect())
+    })
+}
+
+/// Every field that is not known; nothing where a field does not have its type.
+fn unknown(given: &Value, path: &str) -> Option<Vec<Problem>> {
     let mut problems = Vec::new();
-    if let Ok(known) = serde_json::to_value(known) {
-        unknown(&given, &known, path, &mut problems);
+    let told = |at: Path<'_>| {
+        let mut field = path.to_owned();
+        let value = follow(&at, given, &mut field);
+        let says_something = value.is_some_and(|value| !value.is_null());
+        if says_something && !matches!(&at, Path::Map { key, .. } if key == merge::DIRECTIVE) {
+            problems.push(Problem::at(field, UNKNOWN));
+        }
+    };
+    let known: Result<PodTemplateSpec, _> = serde_ignored::deserialize(given, told);
+    known.is_ok().then_some(problems)
+}
+
+/// The value at the place, whose name is added to `field`.
+fn follow<'v>(at: &Path<'_>, root: &'v Value, field: &mut String) -> Option<&'v Value> {
+    match at {
+        Path::Root => Some(root),
+        Path::Seq { parent, index } => {
+            let list = follow(parent, root, field);
+            field.extend(["[", &index.to_string(), "]"]);
+            list?.get(index)
+        }
+        Path::Map { parent, key } => {
+            let members = follow(parent, root, field);
+            field.extend([".", key.as_str()]);
+            members?.get(key)
+        }
+        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => {
+            follow(parent, root, field)
+        }
     }
-    problems
 }
 
 fn mistyped(given: &Value, path: &str) -> Option<Problem> {
+    // The path is looked for only where there is something to tell: keeping it costs time.
     let error = serde_path_to_error::deserialize::<_, PodTemplateSpec>(given).err()?;
     let field = format!("{path}.{}", error.path());
     let message = format!("{}: correct the type of the field", error.inner());
     Some(Problem::at(field, message).because(Cause::TypeInvalid))
-}
-
-fn unknown(given: &Value, known: &Value, path: &str, problems: &mut Vec<Problem>) {
-    match (given, known) {
-        (Value::Object(given), Value::Object(known)) => {
-            for (name, value) in given {
-                match known.get(name) {
-                    Some(found) if value.is_object() || value.is_array() => {
-                        unknown(value, found, &format!("{path}.{name}"), problems);
-                    }
-                    Some(_) => {}
-                    None => problems.push(Problem::at(format!("{path}.{name}"), UNKNOWN)),
-                }
-            }
-        }
-        (Value::Array(given), Value::Array(known)) => {
-            for (index, (given, known)) in given.iter().zip(known).enumerate() {
-                unknown(given, known, &format!("{path}[{index}]"), problems);
-            }
-        }
-        _ => {}
-    }
 }

@@ -25,9 +25,19 @@ type States = BTreeMap<Place, BTreeMap<String, State>>;
 
 /// The state of all watches of the process. Cloning shares it.
 #[derive(Debug, Clone, Default)]
-pub struct Coverage(watch::Sender<States>);
+pub struct Coverage {
+    states: watch::Sender<States>,
+    /// Whether it is beside another one, which tells the log of a place that is refused.
+    is_beside: bool,
+}
 
 impl Coverage {
+    /// That of watches without which the rest of the process goes on: the log has a warning for a place that is refused,
+    /// and the error is the other's.
+    pub fn beside() -> Self {
+        Self { is_beside: true, ..Self::default() }
+    }
+
     /// Says that a kind is going to be watched.
     pub fn expect(&self, place: &Place, kind: &str) {
         self.note(place, kind, State::Begun);
@@ -37,15 +47,19 @@ impl Coverage {
     pub fn listed(&self, place: &Place, kind: &str) {
         let healed = self.is_refused(place);
         self.note(place, kind, State::Listed);
-        if healed && !self.is_refused(place) {
+        if healed && !self.is_refused(place) && !self.is_beside {
             tracing::info!(%place, "everything in it can be watched now");
         }
     }
 
     /// Says that the API server refuses a kind, and tells the log when it is the first in that place.
     pub fn refused(&self, place: &Place, kind: &str, reason: &str) {
-        if !self.is_refused(place) {
-            log(place, kind, reason);
+        match (self.is_refused(place), self.is_beside) {
+            (true, _) => {}
+            (false, false) => log(place, kind, reason),
+            (false, true) => {
+                tracing::warn!(%place, kind, reason, "may not be watched: what needs it waits, apply manifests/rbac");
+            }
         }
         self.note(place, kind, State::Refused(reason.to_owned()));
     }
@@ -57,7 +71,7 @@ impl Coverage {
 
     /// Whether a kind is watched there.
     pub fn is_listed(&self, place: &Place, kind: &str) -> bool {
-        self.0.borrow().get(place).and_then(|there| there.get(kind)) == Some(&State::Listed)
+        self.states.borrow().get(place).and_then(|there| there.get(kind)) == Some(&State::Listed)
     }
 
     /// Waits until these kinds are listed there.
@@ -67,6 +81,12 @@ impl Coverage {
             kinds.iter().all(|kind| there.and_then(|there| there.get(kind)) == Some(&State::Listed))
         };
         self.until(all).await;
+    }
+
+    /// Waits until every kind but these is known, or known not to be there.
+    pub async fn settled(&self, but: &[String]) {
+        let known = |(kind, state): (&String, &State)| but.contains(kind) || *state != State::Begun;
+        self.until(|states| states.values().flatten().all(known)).await;
     }
 
     /// Waits until each place is either known in full or known to lack something: one that does, does not keep the
@@ -85,24 +105,24 @@ impl Coverage {
     /// The words for readiness.
     pub fn whole(&self) -> Result<(), String> {
         let missing: Vec<_> =
-            self.0.borrow().iter().filter_map(|(place, there)| lacking(place, there)).collect();
+            self.states.borrow().iter().filter_map(|(place, there)| lacking(place, there)).collect();
         if missing.is_empty() { Ok(()) } else { Err(missing.join("; ")) }
     }
 
     fn is_refused(&self, place: &Place) -> bool {
-        let states = self.0.borrow();
+        let states = self.states.borrow();
         states.get(place).is_some_and(|there| there.values().any(|state| matches!(state, State::Refused(_))))
     }
 
     fn note(&self, place: &Place, kind: &str, state: State) {
-        self.0.send_modify(|states| {
+        self.states.send_modify(|states| {
             states.entry(place.clone()).or_default().insert(kind.to_owned(), state);
         });
     }
 
     async fn until(&self, done: impl FnMut(&States) -> bool) {
         // The sender is ours, so the wait cannot fail.
-        let _ = self.0.subscribe().wait_for(done).await;
+        let _ = self.states.subscribe().wait_for(done).await;
     }
 }
 
@@ -168,6 +188,19 @@ mod tests {
         coverage.absent(&Place::Everywhere, "DataPlane", "dataplanes.example");
         assert!(coverage.begun().now_or_never().is_some());
         assert!(coverage.whole().unwrap_err().contains("dataplanes.example is not installed"));
+    }
+
+    #[test]
+    fn all_but_some_are_waited_for_until_it_is_known_what_there_is() {
+        let coverage = Coverage::default();
+        for kind in ["Gateway", "HTTPRoute", "TCPRoute"] {
+            coverage.expect(&Place::Everywhere, kind);
+        }
+        let but = ["Gateway".to_owned()];
+        coverage.absent(&Place::Everywhere, "TCPRoute", "tcproutes.example");
+        assert!(coverage.settled(&but).now_or_never().is_none(), "routes are not listed");
+        coverage.listed(&Place::Everywhere, "HTTPRoute");
+        assert!(coverage.settled(&but).now_or_never().is_some());
     }
 
     #[test]

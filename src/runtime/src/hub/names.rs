@@ -7,13 +7,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::Stream;
-use kube::{Resource, ResourceExt};
+use kube::core::ClusterResourceScope;
+use kube::{Api, Resource, ResourceExt};
 use tokio::sync::broadcast;
 
 use super::follow::{Key, Shelf, follow};
 use super::place::Place;
 use super::source::{Source, Streamed, events};
-use super::{DEPTH, Touch, live};
+use super::{DEPTH, Touch, Watched, live};
 use crate::bare::Bare;
 
 /// Names by namespace.
@@ -47,7 +48,21 @@ impl Names {
         let known_as = Self::known_as::<K>();
         let (place, counted) = (source.place.clone(), self.clone());
         source.metrics.store(&known_as, move || counted.len());
-        follow(place, events::<Bare<K>>(source, known_as), self.clone())
+        let api = place.api::<Bare<K>>(&source.client);
+        follow(place, events(source, api, known_as), self.clone())
+    }
+
+    /// Watches a kind that has no namespace; the future drives the watch and never ends.
+    pub fn watch_cluster<K>(&self, source: Source) -> impl Future<Output = ()> + Send + use<K>
+    where
+        K: Watched + Resource<Scope = ClusterResourceScope>,
+    {
+        let known_as = Self::known_as::<K>();
+        let counted = self.clone();
+        source.metrics.store(&known_as, move || counted.len());
+        let api = Api::<Bare<K>>::all(source.client.clone());
+        let source = Source { place: Place::Everywhere, ..source };
+        follow(Place::Everywhere, events(source, api, known_as), self.clone())
     }
 
     /// What the coverage calls the watch of a kind's names.
@@ -99,7 +114,7 @@ impl Names {
     }
 }
 
-impl<K: Streamed> Shelf<Bare<K>> for Names {
+impl<K: Watched> Shelf<Bare<K>> for Names {
     fn put(&self, object: Bare<K>) {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         let new = self.known().entry(namespace.as_str().into()).or_default().insert(name.as_str().into());

@@ -19,6 +19,7 @@ use kube::runtime::watcher::{self, DefaultBackoff, Event, InitialListStrategy};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 
+use super::Watched;
 use super::coverage::Coverage;
 use super::place::Place;
 use crate::metrics::Metrics;
@@ -48,7 +49,7 @@ pub struct Source {
     pub metrics: Metrics,
 }
 
-/// A kind whose objects can be streamed.
+/// A kind whose objects can be streamed from one namespace or from all.
 pub trait Streamed:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + Clone
@@ -71,9 +72,12 @@ impl<K> Streamed for K where
 }
 
 /// Events of a kind, noted in the coverage under the name `known_as`.
-pub(super) fn events<K: Streamed>(source: Source, known_as: String) -> impl Stream<Item = Event<K>> + Send {
+pub(super) fn events<K: Watched>(
+    source: Source,
+    api: Api<K>,
+    known_as: String,
+) -> impl Stream<Item = Event<K>> + Send {
     source.coverage.expect(&source.place, &known_as);
-    let api = source.place.api::<K>(&source.client);
     // One object at a time instead of pages: a first list costs no more memory than what is kept of it.
     let selector = source.selector.clone().streaming_lists();
     let watch = Watch { source, known_as, selector, api, events: None, pause: SOON };
@@ -96,7 +100,7 @@ struct Watch<K> {
     pause: Duration,
 }
 
-impl<K: Streamed> Watch<K> {
+impl<K: Watched> Watch<K> {
     async fn next(&mut self) -> Event<K> {
         loop {
             if self.events.is_none() {

@@ -6,6 +6,7 @@ pub mod forward;
 pub mod headers;
 pub mod pool;
 pub mod record;
+pub mod transform;
 pub mod websocket;
 
 use std::net::SocketAddr;
@@ -93,9 +94,16 @@ pub async fn answer(
     if !node.conf.switches.latency.is_zero() {
         tokio::time::sleep(node.conf.switches.latency).await;
     }
+    let id = service.as_ref().map(|service| service.id.clone()).unwrap_or_default();
+    let transformed = |mut response: Response<Body>| {
+        if let Some(config) = snapshot.plugins.config("response-transformer", &found.route.id, &id) {
+            transform::headers(config, response.headers_mut());
+        }
+        response
+    };
     let service = match before(&exchange, &snapshot, &found, service) {
         Ok(service) => service,
-        Err(response) => return counted(*response, record),
+        Err(response) => return counted(transformed(*response), record),
     };
     let Some(body) = sending(body, found.route.buffered).await else {
         return counted(errors::own(&exchange, &Own::new(400, "Bad request")), record);
@@ -106,9 +114,9 @@ pub async fn answer(
     match forward::run(&exchange, &snapshot, &service, &found, body).await {
         Ok(answered) => {
             let record = record.map(|record| record.answered(&answered));
-            websocket::finish(&exchange, answered, upgrade, record, service.read_timeout)
+            transformed(websocket::finish(&exchange, answered, upgrade, record, service.read_timeout))
         }
-        Err(failure) => counted(errors::own(&exchange, &failure.into()), record),
+        Err(failure) => counted(transformed(errors::own(&exchange, &failure.into())), record),
     }
 }
 
@@ -163,7 +171,10 @@ fn before(
         return Err(own(500, "An unexpected error occurred"));
     }
     let id = service.as_ref().map_or("", |service| service.id.as_str());
-    if let Some(config) = snapshot.plugins.termination(&found.route.id, id) {
+    if let Some(config) = snapshot.plugins.config("redirect", &found.route.id, id) {
+        return Err(Box::new(transform::redirect(exchange, config)));
+    }
+    if let Some(config) = snapshot.plugins.config("request-termination", &found.route.id, id) {
         return Err(Box::new(terminate(exchange, config)));
     }
     match service {

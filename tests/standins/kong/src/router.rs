@@ -10,10 +10,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::HeaderMap;
+use regex::Regex;
 use serde_json::Value;
 
 use crate::config::load::Entities;
 use crate::config::{items, reference};
+use crate::proxy::transform;
 use expression::Expression;
 use matcher::Matcher;
 
@@ -60,6 +62,8 @@ pub struct Route {
     pub preserve_host: bool,
     /// Whether the request is read whole before it is sent on.
     pub buffered: bool,
+    /// The regular expressions among its paths, for what they capture.
+    pub patterns: Vec<Regex>,
 }
 
 impl Route {
@@ -79,6 +83,7 @@ impl Route {
             strip_path: item["strip_path"].as_bool().unwrap_or(true),
             preserve_host: item["preserve_host"].as_bool().unwrap_or(false),
             buffered: item["request_buffering"].as_bool().unwrap_or(true),
+            patterns: transform::patterns(item),
         }
     }
 }

@@ -1,4 +1,5 @@
-// Command coredns is CoreDNS with the plugins that a cluster's own DNS needs.
+// Command coredns is CoreDNS with the plugins that a cluster's own DNS needs, and whoami, which the Gateway API's
+// conformance suite asks.
 //
 // A plugin that is not imported here is an error in the Corefile, so the two are changed
 // together (the launcher of the box writes the Corefile).
@@ -20,6 +21,7 @@ import (
 	_ "github.com/coredns/coredns/plugin/ready"
 	_ "github.com/coredns/coredns/plugin/reload"
 	_ "github.com/coredns/coredns/plugin/template"
+	_ "github.com/coredns/coredns/plugin/whoami"
 )
 
 func main() {
@@ -27,6 +29,7 @@ func main() {
 	dnsserver.Directives = []string{
 		"reload", "ready", "health", "prometheus", "errors", "log", "loadbalance", "cache",
 		"template", "hosts", "kubernetes", "loop", "forward",
+		"whoami",
 	}
 	coremain.Run()
 }

@@ -1,6 +1,7 @@
 //! `manifests/samples`: manifests to begin with.
 //!
-//! The first ones stand here, those that show one feature each in [`features`].
+//! The first ones stand here, those that show one feature of a data plane each in [`features`], those of Gateway API in
+//! [`gateways`].
 //!
 //! In: the API types. Out: one file for each, under a comment that says what it shows. Never: a field
 //! that the types do not know.
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use super::{File, yaml};
 
 mod features;
+mod gateways;
 
 /// Image of the backend in samples: it answers with the request that it got.
 const ECHO_IMAGE: &str = "registry.k8s.io/gateway-api/echo-basic:v1.5.1";
@@ -26,8 +28,8 @@ pub struct Shown {
     pub file: &'static str,
     /// Namespace of all that is in it.
     pub namespace: &'static str,
-    /// Name of its `DataPlane`.
-    pub dataplane: &'static str,
+    /// Name of its `Gateway`, which is that of the `DataPlane` made for it.
+    pub gateway: &'static str,
     /// Name of the Deployment behind it.
     pub backend: &'static str,
     /// Path of a request that the backend answers.
@@ -36,10 +38,10 @@ pub struct Shown {
 
 /// The sample that `cargo xtask up` shows.
 pub const SHOWN: Shown = Shown {
-    file: "dataplane-declarative-config.yaml",
+    file: "gateway-http.yaml",
     namespace: "default",
-    dataplane: "declarative-config",
-    backend: "echo",
+    gateway: "edge",
+    backend: "backend",
     path: "/echo",
 };
 
@@ -64,7 +66,7 @@ struct Sample {
 
 /// All files of the folder.
 pub fn files() -> anyhow::Result<Vec<File>> {
-    let all = [vec![minimal()?, declarative()?], features::samples()?].concat();
+    let all = [vec![minimal()?, declarative()?], features::samples()?, gateways::samples()?].concat();
     all.iter().map(|Sample { name, shows, objects }| file(name, shows, objects)).collect()
 }
 
@@ -88,8 +90,8 @@ fn declarative() -> anyhow::Result<Sample> {
     });
     let template = json!({ "spec": { "containers": [proxy], "volumes": [volume] } });
     let objects = vec![
-        typed::<Deployment>(&echo_deployment())?,
-        typed::<Service>(&echo_service())?,
+        typed::<Deployment>(&echo_deployment("echo"))?,
+        typed::<Service>(&echo_service("echo"))?,
         typed::<ConfigMap>(&config_map("kong-configuration", &json!({ "kong.yaml": KONG_CONFIGURATION })))?,
         typed::<DataPlane>(&dataplane(
             "declarative-config",
@@ -110,7 +112,8 @@ fn dataplane(name: &str, spec: &Value) -> Value {
     })
 }
 
-fn echo_deployment() -> Value {
+/// A backend of that name.
+fn echo_deployment(name: &str) -> Value {
     let pod_security = json!({
         "runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": { "type": "RuntimeDefault" },
     });
@@ -125,19 +128,19 @@ fn echo_deployment() -> Value {
         "securityContext": { "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] } },
     });
     let template = json!({
-        "metadata": { "labels": { "app": "echo" } },
+        "metadata": { "labels": { "app": name } },
         "spec": { "containers": [container], "securityContext": pod_security },
     });
     json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata("echo"),
-        "spec": { "selector": { "matchLabels": { "app": "echo" } }, "template": template },
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata(name),
+        "spec": { "selector": { "matchLabels": { "app": name } }, "template": template },
     })
 }
 
-fn echo_service() -> Value {
+fn echo_service(name: &str) -> Value {
     json!({
-        "apiVersion": "v1", "kind": "Service", "metadata": metadata("echo"),
-        "spec": { "selector": { "app": "echo" }, "ports": [{ "name": "http", "port": 80, "targetPort": "http" }] },
+        "apiVersion": "v1", "kind": "Service", "metadata": metadata(name),
+        "spec": { "selector": { "app": name }, "ports": [{ "name": "http", "port": 80, "targetPort": "http" }] },
     })
 }
 

@@ -102,7 +102,11 @@ pub struct Counting {
     pub health: bool,
 }
 
-/// Plugins that this stand-in acts on: `prometheus` and `request-termination`.
+/// Plugins that this stand-in acts on.
+const ACTING: [&str; 5] =
+    ["prometheus", "redirect", "request-termination", "request-transformer", "response-transformer"];
+
+/// The instances of those plugins.
 #[derive(Debug, Default)]
 pub struct Plugins {
     active: Vec<Value>,
@@ -112,8 +116,7 @@ impl Plugins {
     /// Keeps the enabled ones.
     pub fn new(entities: &Entities) -> Self {
         let wanted = |item: &&Value| {
-            item["enabled"] != false
-                && (item["name"] == "prometheus" || item["name"] == "request-termination")
+            item["enabled"] != false && item["name"].as_str().is_some_and(|name| ACTING.contains(&name))
         };
         Self { active: items(entities, "plugins").filter(wanted).cloned().collect() }
     }
@@ -143,9 +146,9 @@ impl Plugins {
         self.active.iter().any(|item| item["name"] == "prometheus" && counting(item).health)
     }
 
-    /// The configuration of `request-termination` for a route.
-    pub fn termination(&self, route: &str, service: &str) -> Option<&Value> {
-        self.find("request-termination", route, service).map(|item| &item["config"])
+    /// The configuration of a plugin for a route.
+    pub fn config(&self, name: &str, route: &str, service: &str) -> Option<&Value> {
+        self.find(name, route, service).map(|item| &item["config"])
     }
 }
 

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response, Uri, Version};
+use serde_json::Value;
 use tokio::time::timeout;
 
 use super::pool::{Sender, Target, connect};
-use super::{Exchange, headers, millis, websocket};
+use super::{Exchange, headers, millis, transform, websocket};
 use crate::answer::{Body, empty, full};
 use crate::balancer::health::Event;
 use crate::balancer::{Pick, resolve};
@@ -77,7 +78,9 @@ pub async fn run(
     let mut last = Failure::NoPeer;
     for _ in 0..=service.retries {
         let pick = choose(snapshot, service).await?;
-        let plan = Plan { exchange, service, found, host: host(exchange, snapshot, service, found, &pick) };
+        let change = snapshot.plugins.config("request-transformer", &found.route.id, &service.id);
+        let host = host(exchange, snapshot, service, found, &pick);
+        let plan = Plan { exchange, service, found, change, host };
         let repeatable = body.length().is_some();
         let result = plan.attempt(&pick, &mut body).await;
         report(snapshot, service, &pick, &result);
@@ -145,6 +148,8 @@ struct Plan<'a> {
     exchange: &'a Exchange<'a>,
     service: &'a Service,
     found: &'a Found,
+    /// The configuration of `request-transformer`, where there is one.
+    change: Option<&'a Value>,
     host: String,
 }
 
@@ -203,6 +208,8 @@ impl Plan<'_> {
         let (head, route) = (self.exchange.head, &self.found.route);
         let strip = route.strip_path && !self.found.prefix.is_empty();
         let sent = path::upstream(&self.service.path, &self.found.prefix, &self.exchange.path, strip);
+        let replaced = |config| transform::path(config, &route.patterns, &self.exchange.path);
+        let sent = self.change.and_then(replaced).unwrap_or(sent);
         let query = head.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         let http2 = self.service.http2();
         let uri = if http2 {
@@ -223,6 +230,9 @@ impl Plan<'_> {
             uri.parse::<Uri>().map_err(|_| Miss { failure: Failure::Invalid, sent: false })?;
         *request.version_mut() = if http2 { Version::HTTP_2 } else { Version::HTTP_11 };
         *request.headers_mut() = headers::request(self.exchange, &told);
+        if let Some(config) = self.change {
+            transform::headers(config, request.headers_mut());
+        }
         Ok(request)
     }
 }

@@ -29,6 +29,35 @@ fn seen(body: &str) -> BTreeMap<String, String> {
 }
 
 #[test]
+fn filters_change_requests_and_answers() {
+    let backend = Backend::start("one");
+    let kong = Kong::start(&[]);
+    let plugin = |name: &str, config: Value| json!({"name": name, "config": config});
+    let request = json!({"add": {"headers": ["x-set:1"]}, "replace": {"headers": ["x-set:1", "host:other.test"],
+        "uri": "/new$(uri_captures[1])"}, "remove": {"headers": ["x-gone"]}});
+    let response = json!({"add": {"headers": ["x-back:2"]}, "remove": {"headers": ["server"]}});
+    let plugins = [plugin("request-transformer", request), plugin("response-transformer", response)];
+    kong.configure(&service(
+        backend.port,
+        &json!({}),
+        &json!({"paths": ["~/x$", "~/x(/.*)"], "plugins": plugins}),
+    ));
+    let reply = ask(kong.proxy, "GET", "/x/a?q=1", &[("X-Set", "0"), ("X-Gone", "1")], "");
+    assert!(reply.json()["line"].as_str().unwrap().starts_with("GET /new/a?q=1 HTTP/1.1"), "{}", reply.body);
+    let told = seen(&reply.body);
+    assert_eq!((told["x-set"].as_str(), told["host"].as_str()), ("1", "other.test"));
+    assert!(!told.contains_key("x-gone"));
+    assert_eq!((reply.header("x-back"), reply.header("server")), (Some("2"), None));
+    let to = json!({"status_code": 301, "location": "https://other.test/", "keep_incoming_path": true});
+    kong.configure(&service(backend.port, &json!({}), &json!({"plugins": [plugin("redirect", to)]})));
+    // Old routes answer a little longer.
+    let redirected = crate::harness::until("the redirect", || {
+        Some(get(kong.proxy, "/p?q=1")).filter(|reply| reply.status == 301)
+    });
+    assert_eq!(redirected.header("location"), Some("https://other.test/p?q=1"));
+}
+
+#[test]
 fn headers_to_the_upstream_and_back() {
     let backend = Backend::start("one");
     let kong = Kong::start(&[("KONG_PORT_MAPS", "80:{proxy}")]);

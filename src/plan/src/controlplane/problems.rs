@@ -36,6 +36,10 @@ pub fn problems(options: &ControlPlaneOptions, path: &str) -> Vec<Problem> {
     let Some(template) = template(options) else { return Vec::new() };
     let at = format!("{path}.{TEMPLATE}");
     let mut problems = pod::problems(&template, &at, &pod::CONTROLLER);
+    // Beside a field of the wrong type, whatever else is said of the template would only confuse.
+    if problems.iter().any(|problem| problem.cause == Cause::TypeInvalid) {
+        return problems;
+    }
     // Any image that is not empty stands for the default one.
     let mut ours =
         json!({ "spec": { "containers": [{ "name": pod::CONTROLLER.container, "image": "default" }] } });

@@ -1,0 +1,133 @@
+//! What the stores tell about the surroundings of a Gateway.
+//!
+//! In: the stores and the time. Out: answers from memory, and when time alone will change one of them. Never: a request.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crds::gatewayapi::{Read, ReferenceGrant, Route};
+use crds::k8s::{Namespace, Secret, Timestamp};
+use crds::{GatewayConfiguration, GatewayConfigurationSpec};
+use gateway_api::gatewayclasses::GatewayClass;
+use gateway_api::gateways::Gateway;
+use gateway_api::listenersets::ListenerSet;
+use kube::runtime::reflector::ObjectRef;
+use plan::dataplane::Kind;
+use plan::gateway::{self, Place, Unusable, World};
+use runtime::hub::Hub;
+
+use super::stores::{Entrances, verdict};
+use crate::Context;
+
+/// Answers about other objects.
+pub struct Around<'a> {
+    cx: &'a Context,
+    now: Timestamp,
+    /// The first certificate's end, of those that were asked for.
+    first_end: Cell<Option<i64>>,
+}
+
+impl<'a> Around<'a> {
+    pub const fn new(cx: &'a Context, now: Timestamp) -> Self {
+        Self { cx, now, first_end: Cell::new(None) }
+    }
+
+    fn stores(&self) -> &Entrances {
+        &self.cx.entrances
+    }
+
+    /// When to look again by the clock.
+    pub fn again(&self) -> Option<Duration> {
+        let seconds = self.first_end.get()?.saturating_sub(self.now.as_second());
+        Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
+    }
+
+    /// The configuration of a Gateway: that of its class, and its own over it.
+    pub fn parameters(
+        &self,
+        class: &GatewayClass,
+        gateway: &Gateway,
+    ) -> Result<GatewayConfigurationSpec, String> {
+        let of_class = gateway::of_class(class).and_then(|place| self.configuration(place));
+        let of_class = of_class.map_err(|words| format!("GatewayClass: {words}"))?;
+        let own = gateway::of_gateway(gateway).and_then(|place| self.configuration(place))?;
+        Ok(gateway::combined(of_class.as_deref(), own.as_deref()))
+    }
+
+    /// What is at a place.
+    pub fn configuration(&self, place: Option<Place>) -> Result<Option<Arc<GatewayConfiguration>>, String> {
+        let Some(place) = place else { return Ok(None) };
+        let found = self.stores().configurations.get(&ObjectRef::new(&place.name).within(&place.namespace));
+        found.map(Some).ok_or_else(|| gateway::absent(&place))
+    }
+
+    /// Sets of listeners that name a Gateway; none where the kind is not installed.
+    pub fn sets(&self, object: &Gateway) -> Option<Vec<Arc<ListenerSet>>> {
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        let stays = |set: &ListenerSet| set.metadata.deletion_timestamp.is_none();
+        let named = |set: &ListenerSet| gateway::names_gateway(set, object) && stays(set);
+        self.stores().has_sets(namespace).then(|| self.stores().sets.select(named))
+    }
+}
+
+impl World for Around<'_> {
+    fn labels(&self, namespace: &str) -> Option<BTreeMap<String, String>> {
+        let found = self.stores().namespaces.get(&ObjectRef::<Namespace>::new(namespace))?;
+        Some(found.metadata.labels.clone().unwrap_or_default())
+    }
+
+    fn grants(&self, namespace: &str) -> Vec<Arc<ReferenceGrant>> {
+        self.stores().grants.select(|grant| grant.metadata.namespace.as_deref() == Some(namespace))
+    }
+
+    fn certificate(&self, namespace: &str, name: &str) -> Result<(), Unusable> {
+        let key = ObjectRef::<Secret>::new(name).within(namespace);
+        let Some(secret) = self.stores().certificates.get(&key) else {
+            let is_there = self.cx.hubs.exists(Kind::Secret, namespace, name);
+            return Err(if is_there { Unusable::OtherType } else { Unusable::Absent });
+        };
+        let until = verdict(&secret).map_err(|words| Unusable::Wrong(format!("cannot be used: {words}")))?;
+        if until <= self.now.as_second() {
+            return Err(Unusable::Wrong("cannot be used: its life is over".to_owned()));
+        }
+        let first = self.first_end.get().map_or(until, |first| first.min(until));
+        self.first_end.set(Some(first));
+        Ok(())
+    }
+}
+
+/// Whether a Gateway is made by a configuration.
+pub fn uses(stores: &Entrances, gateway: &Gateway, configuration: &GatewayConfiguration) -> bool {
+    let is_it = |place: Result<Option<Place>, String>| {
+        let place = place.ok().flatten();
+        place.is_some_and(|place| {
+            Some(&place.namespace) == configuration.metadata.namespace.as_ref()
+                && Some(&place.name) == configuration.metadata.name.as_ref()
+        })
+    };
+    let class = || stores.classes.get(&ObjectRef::new(&gateway.spec.gateway_class_name));
+    is_it(plan::gateway::of_gateway(gateway))
+        || class().is_some_and(|class| is_it(plan::gateway::of_class(&class)))
+}
+
+/// Routes that name one of the parents: kind, and the route.
+pub fn routes<K: Read>(hub: &Hub<Route<K>>, parents: &[(&str, &str)]) -> Vec<Arc<Route<K>>> {
+    hub.select(|route| {
+        let own = route.metadata.namespace.as_deref().unwrap_or_default();
+        route.spec.parent_refs.iter().any(|parent| {
+            parents.contains(&(parent.namespace.as_deref().unwrap_or(own), parent.name.as_str()))
+        })
+    })
+}
+
+/// The same for the planner.
+pub fn seen<K: Read>(routes: &[Arc<Route<K>>]) -> impl Iterator<Item = gateway::Route<'_>> {
+    routes.iter().map(|route| gateway::Route {
+        kind: K::KIND,
+        namespace: route.metadata.namespace.as_deref().unwrap_or_default(),
+        spec: &route.spec,
+        status: route.status.as_ref(),
+    })
+}
