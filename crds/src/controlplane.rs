@@ -42,6 +42,9 @@ use crate::pod_template::PodTemplatePatch;
         .message("extensions are not supported by Silverback: they attach Konnect, which is outside this product; remove spec.extensions")
         .reason(Reason::FieldValueForbidden)
         .field_path(".extensions"),
+    validation = Rule::new("!has(self.dataplanes) || self.dataplanes.all(one, self.dataplanes.exists_one(other, other == one) && (!has(self.dataplane) || one != self.dataplane))")
+        .message("a DataPlane is named twice: name each once, in dataplane or in dataplanes")
+        .field_path(".dataplanes"),
 )]
 pub struct ControlPlaneSpec {
     /// Name of the DataPlane, in the same namespace, that is configured. Absent or empty, the controller is not started.
@@ -52,9 +55,29 @@ pub struct ControlPlaneSpec {
     )]
     pub dataplane: Option<String>,
 
+    /// Names of further DataPlanes, in the same namespace, that are configured alike. Each gets a ControlPlane of its own
+    /// with the same options, which goes when its name does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 16),
+        inner(
+            length(min = 1, max = 253),
+            regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        )
+    )]
+    pub dataplanes: Option<Vec<String>>,
+
     /// How it runs, and what it watches.
     #[serde(flatten)]
     pub options: ControlPlaneOptions,
+}
+
+impl ControlPlaneSpec {
+    /// Every DataPlane that it names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let first = self.dataplane.iter().filter(|name| !name.is_empty());
+        first.chain(self.dataplanes.iter().flatten()).map(String::as_str)
+    }
 }
 
 /// How Kong Ingress Controller runs, and what it watches.

@@ -159,6 +159,11 @@ pub fn controller(controlplane: &str) -> String {
     child_name("controlplane", controlplane)
 }
 
+/// `ControlPlane` of one of the further `DataPlane`s that a `ControlPlane` names.
+pub fn beside(controlplane: &str, dataplane: &str) -> String {
+    child_name(controlplane, dataplane)
+}
+
 /// Secret with the certificate that opens the admin API to a `ControlPlane`.
 pub fn controller_certificate(controlplane: &str) -> String {
     suffixed(controlplane, "client")

@@ -48,7 +48,7 @@ pub trait World: Send + Sync {
     fn dataplane(&self, namespace: &str, name: &str) -> Found<Arc<DataPlane>>;
     /// The `DataPlane`s that want the ingress Service of that name ([`plan::dataplane::ingress_service`]).
     fn wanting(&self, namespace: &str, service: &str) -> Vec<Arc<DataPlane>>;
-    /// The `ControlPlane`s that name the `DataPlane` of that name.
+    /// The `ControlPlane`s that name the `DataPlane` of that name, first or among others.
     fn configuring(&self, namespace: &str, dataplane: &str) -> Vec<Arc<ControlPlane>>;
     /// The grants of a namespace; `Unknown` where that namespace is not watched.
     fn grants(&self, namespace: &str) -> Found<Vec<Arc<WatchNamespaceGrant>>>;

@@ -56,6 +56,12 @@ words! {
     PODS_NOT_READY = "PodsNotReady";
     /// A ControlPlane names no DataPlane, or one that does not exist, so nothing is started.
     NO_DATA_PLANE = "NoDataPlane";
+    /// Kong took the last configuration whole.
+    CONFIGURATION_ACCEPTED = "ConfigurationAccepted";
+    /// Kong did not take everything of the last configuration; the message says how much of it.
+    CONFIGURATION_REFUSED = "ConfigurationRefused";
+    /// Kong Ingress Controller could not translate an object, and left it out.
+    TRANSLATION_FAILED = "TranslationFailed";
     /// The DataPlane's pods are ready, which they are when Kong has accepted a configuration.
     PROGRAMMED = "Programmed";
     /// Not enough pods of the DataPlane have a configuration yet.

@@ -16,6 +16,8 @@ words! {
     PROVISIONED = "Provisioned";
     /// The DataPlane of a ControlPlane has a configuration that Kong accepted.
     PROGRAMMED = "Programmed";
+    /// Kong took the last configuration whole, and every object could be translated into one.
+    CONFIGURATION_ACCEPTED = "ConfigurationAccepted";
     /// Every namespace that a ControlPlane is to watch lets itself be read.
     WATCH_NAMESPACE_GRANT_VALID = "WatchNamespaceGrantValid";
     /// Every definition of Kong's own kinds is installed, so that none is left out.

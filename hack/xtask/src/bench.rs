@@ -11,6 +11,7 @@ mod drift;
 mod figures;
 mod fleet;
 mod foreign;
+mod gateways;
 mod machine;
 mod memory;
 mod place;
@@ -41,6 +42,8 @@ pub struct Arguments {
 enum Task {
     /// DataPlanes from nothing to Ready, at rest, after a restart, and repaired
     Provision(provision::Arguments),
+    /// Gateways from nothing to Programmed, at rest, and after a restart
+    Gateways(gateways::Arguments),
     /// What Secrets and `ConfigMaps` of others add to the operator's memory
     Memory(memory::Arguments),
     /// What a review of the admission webhooks costs, and how long it takes
@@ -86,6 +89,7 @@ trait Report: Serialize {
 pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
     match &arguments.task {
         Task::Provision(provision) => print(&provision::run(provision).await?, &provision.output)?,
+        Task::Gateways(gateways) => print(&gateways::run(gateways).await?, &gateways.output)?,
         Task::Memory(memory) => print(&memory::run(memory).await?, &memory.output)?,
         Task::Admission(admission) => print(&admission::run(admission).await?, &admission.output)?,
     }

@@ -11,6 +11,7 @@ mod generate;
 mod image;
 mod products;
 mod show;
+mod simulate;
 mod test;
 mod tree;
 mod up;
@@ -34,6 +35,7 @@ enum Task {
     Down(enter::Down),
     Test(test::Arguments),
     Bench(bench::Arguments),
+    Simulate(simulate::Arguments),
     Conformance(conformance::Arguments),
     Image(image::Arguments),
     Generate(generate::Arguments),
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Task::Down(arguments) => wait(enter::down(&arguments)),
         Task::Test(arguments) => test::run(&arguments),
         Task::Bench(arguments) => wait(bench::run(&arguments)),
+        Task::Simulate(arguments) => simulate::run(&arguments),
         Task::Conformance(arguments) => wait(conformance::run(&arguments)),
         Task::Image(arguments) => image::run(&arguments),
         Task::Generate(arguments) => generate::run(&arguments),

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-/// The root of the checkout that this program was built from.
+/// The root of the checkout that this program was started in. Clones share what is built, so that it may have been compiled
+/// in another one: cargo says where it is run.
 pub fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
+    let built = || PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(built, PathBuf::from);
+    here.ancestors().nth(2).unwrap_or(&here).to_path_buf()
 }
 
 /// Every file below `folder` whose name ends in `.extension`, sorted. Hidden folders and `target` are left out.

@@ -2,6 +2,8 @@
 
 mod access;
 mod admission;
+mod beside;
+pub mod pushes;
 mod triggers;
 
 use std::collections::BTreeSet;
@@ -11,13 +13,13 @@ use std::time::Duration;
 use certs::{Authority, Pair, Request};
 use crds::conditions::{self, reasons, types};
 use crds::controlplane::ControlPlaneStatus;
-use crds::k8s::{Condition, Deployment, Lease, ObjectMeta, OwnerReference, Pod, Secret};
+use crds::k8s::{Condition, Deployment, Pod, Secret};
 use crds::names::{self, annotations, managers};
 use crds::{ControlPlane, DataPlane};
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use plan::Invalid;
-use plan::controlplane::{Certificate, Found, Seen, Valid};
+use plan::controlplane::{Beside, Certificate, Found, Seen, Valid};
 use plan::dataplane::Reference;
 use runtime::writer::{self, Owner};
 use runtime::{Failure, Impact, Next, Outcome, Reconciler, Writer, clock, failure};
@@ -80,6 +82,7 @@ pub struct ControlPlanes(pub Context);
 struct Done {
     deployment: Option<Arc<Deployment>>,
     renew_in: Option<Duration>,
+    beside: Vec<Beside>,
 }
 
 impl Reconciler for ControlPlanes {
@@ -101,8 +104,9 @@ impl Reconciler for ControlPlanes {
             Some(issued) if found.kong.is_some() => self.start(&owner, &valid, issued).await?,
             _ => self.stop(&owner).await?,
         };
+        let beside = self.beside(&owner, &object, &valid).await?;
         self.prune(&owner, |namespace| access.abroad.contains_key(namespace)).await?;
-        Ok(self.outcome(&object, (&owner, &valid), dataplane.as_deref(), &done))
+        Ok(self.outcome(&object, (&owner, &valid), dataplane.as_deref(), &Done { beside, ..done }))
     }
 
     /// What has no owner reference goes first: then the rest goes by its own.
@@ -251,8 +255,10 @@ impl ControlPlanes {
         let mut renew_in = issued.renew_in;
         let admission = if valid.admits() { Some(self.serve(owner, valid).await?) } else { None };
         let wanted = valid.deployment(&issued.certificate);
-        if hubs.deployments.get(&ObjectRef::new(wanted.name()).within(&owner.namespace)).is_none() {
-            self.lease(owner, valid.election()).await?;
+        let is_there =
+            hubs.deployments.get(&ObjectRef::new(wanted.name()).within(&owner.namespace)).is_some();
+        if let Some(lease) = valid.lease().filter(|_| !is_there) {
+            self.writer().create(&owner.namespace, &lease).await.map(drop)?;
         }
         let deployment = self.writer().apply(&hubs.deployments, owner, &wanted).await?;
         match admission {
@@ -262,28 +268,7 @@ impl ControlPlanes {
             }
             None => self.withdraw(owner).await?,
         }
-        Ok(Done { deployment: Some(deployment), renew_in })
-    }
-
-    /// The lease goes with its `ControlPlane` because it is made before Kong Ingress Controller would make it, with an
-    /// owner reference, which that keeps.
-    async fn lease(&self, owner: &Owner, name: Option<&str>) -> Result<(), Error> {
-        let Some(name) = name else { return Ok(()) };
-        let by = OwnerReference {
-            api_version: crds::k8s::api_version::<ControlPlane>(),
-            kind: owner.kind.clone(),
-            name: owner.name.clone(),
-            uid: owner.uid.clone(),
-            ..OwnerReference::default()
-        };
-        let metadata = ObjectMeta {
-            name: Some(name.to_owned()),
-            owner_references: Some(vec![by]),
-            ..ObjectMeta::default()
-        };
-        let lease = Lease { metadata, ..Lease::default() };
-        self.writer().create(&owner.namespace, &lease).await.map(drop)?;
-        Ok(())
+        Ok(Done { deployment: Some(deployment), renew_in, beside: Vec::new() })
     }
 
     /// Without anything to configure nothing runs.
@@ -291,7 +276,7 @@ impl ControlPlanes {
         self.withdraw(owner).await?;
         let name = names::controller(&owner.name);
         self.writer().remove(&self.0.hubs.deployments, owner, &name).await?;
-        Ok(Done { deployment: None, renew_in: None })
+        Ok(Done { deployment: None, renew_in: None, beside: Vec::new() })
     }
 
     fn outcome(
@@ -310,6 +295,8 @@ impl ControlPlanes {
             deployment,
             dataplane,
             pods: &pods,
+            beside: &done.beside,
+            verdict: self.0.planes.pushes.verdict(&owner.namespace, &owner.name),
             missing: &missing,
             watched,
             definitions: &definitions,

@@ -74,6 +74,8 @@ struct Done {
     retired: bool,
     pods: Vec<Arc<Pod>>,
     missing: Vec<Reference>,
+    /// What the `ControlPlane` that configures the pods says.
+    controlplane: Vec<Condition>,
 }
 
 /// The name of a child, and the child where it is wanted.
@@ -106,7 +108,8 @@ impl Reconciler for DataPlanes {
         let Services { ingress, .. } = network?;
         let retired = self.retire(&owner, &ingress).await?;
         let pods = self.pods(&owner, &deployment);
-        Ok(outcome(&object, &Done { deployment, ingress, retired, pods, missing }, &issued))
+        let controlplane = self.said(&owner);
+        Ok(outcome(&object, &Done { deployment, ingress, retired, pods, missing, controlplane }, &issued))
     }
 
     fn failed(&self, object: &DataPlane, reason: &'static str, words: String) -> DataPlaneStatus {
@@ -200,6 +203,12 @@ impl DataPlanes {
         references.iter().filter(|reference| !exists(reference)).cloned().collect()
     }
 
+    fn said(&self, owner: &Owner) -> Vec<Condition> {
+        let found = self.0.planes.of(&owner.namespace, &owner.name);
+        let status = found.first().and_then(|controlplane| controlplane.status.as_ref());
+        status.and_then(|status| status.conditions.clone()).unwrap_or_default()
+    }
+
     /// Applies a child that may be wanted or not, and deletes it when it no longer is.
     async fn optional<K: Written>(
         &self,
@@ -249,8 +258,8 @@ fn is_of(pod: &Pod, owner: &Owner) -> bool {
 
 fn outcome(object: &DataPlane, done: &Done, issued: &Issued<Certificate>) -> Outcome<DataPlaneStatus> {
     let now = clock::now();
-    let Done { deployment, ingress, retired, pods, missing } = done;
-    let seen = Seen { deployment, ingress, pods, missing, now };
+    let Done { deployment, ingress, retired, pods, missing, controlplane } = done;
+    let seen = Seen { deployment, ingress, pods, controlplane, missing, now };
     let status = plan::dataplane::status(object, &seen);
     let conditions = status.conditions.as_deref().unwrap_or_default();
     let idle = conditions::get(conditions, types::READY)

@@ -19,6 +19,7 @@ use runtime::hub::{Coverage, Hub, Names, Place, Source, Streamed, Watched};
 use runtime::metrics::Metrics;
 use tokio::task::JoinSet;
 
+use crate::controlplane::pushes::Pushes;
 use crate::others::{Classes, while_served};
 use crate::trim;
 
@@ -43,6 +44,8 @@ pub struct Planes {
     pub webhooks: Hub<ValidatingWebhookConfiguration>,
     /// Who looks after which class.
     pub classes: Classes,
+    /// What became of the last configuration of each `ControlPlane`.
+    pub pushes: Pushes,
     /// Names of all definitions.
     pub(crate) definitions: Names,
     places: Vec<Place>,
@@ -92,6 +95,7 @@ impl Planes {
             cluster_role_bindings: Hub::default(),
             webhooks: Hub::packed(),
             classes: Classes::default(),
+            pushes: Pushes::default(),
             definitions: Names::default(),
             places: places.to_vec(),
             coverage: Coverage::beside(),

@@ -22,6 +22,7 @@ pub fn pod(pod: &mut Pod) {
             phase: status.phase,
             reason: status.reason,
             message: status.message,
+            pod_ip: status.pod_ip,
             conditions: status.conditions,
             init_container_statuses: status.init_container_statuses.map(containers),
             container_statuses: status.container_statuses.map(containers),
@@ -66,7 +67,7 @@ mod tests {
     #[test]
     fn what_a_pod_says_about_itself_is_kept_and_its_specification_is_not() {
         let said = json!({
-            "phase": "Pending",
+            "phase": "Pending", "podIP": "10.0.0.5",
             "conditions": [{ "type": "PodScheduled", "status": "False", "message": "0/1 nodes" }],
             "containerStatuses": [{
                 "name": "proxy", "image": "kong", "imageID": "sha256:1", "ready": false, "restartCount": 2,

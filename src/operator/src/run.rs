@@ -9,7 +9,7 @@ use std::error::Error;
 use std::sync::{Arc, OnceLock};
 
 use certs::Authority;
-use control::controlplane::{self, ControlPlanes};
+use control::controlplane::{self, ControlPlanes, pushes};
 use control::dataplane::{self, DataPlanes};
 use control::webhook::{self, Certificates};
 use control::{Context, Entrances, Hubs, Others, Planes, authority, gateway, kit};
@@ -342,7 +342,8 @@ impl Process {
         tokio::join!(
             drive::drive(DataPlanes(cx.clone()), of_data, calls, kit.clone(), self.drain.clone()),
             drive::drive(ControlPlanes(cx.clone()), of_control, controlled, kit, self.drain.clone()),
-            gateway::keep(cx, self.drain.clone()),
+            pushes::keep(&cx, self.drain.clone()),
+            gateway::keep(cx.clone(), self.drain.clone()),
         );
     }
 }

@@ -85,7 +85,7 @@ impl World for Stores {
     }
 
     fn configuring(&self, namespace: &str, dataplane: &str) -> Vec<Arc<ControlPlane>> {
-        let names = |object: &ControlPlane| object.spec.dataplane.as_deref() == Some(dataplane);
+        let names = |object: &ControlPlane| object.spec.names().any(|name| name == dataplane);
         within(&self.planes.controlplanes, namespace, names)
     }
 

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that finds nothing fails")]
 
+#[path = "offline/entrances.rs"]
+mod entrances;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -197,16 +200,16 @@ fn what_is_printed_is_read_back_by_kubectl_as_it_was() {
 fn objects_are_rendered_in_the_order_in_which_they_are_applied() {
     let printed = text(&run(&["render", "good.yaml"]).stdout);
     let kinds: Vec<_> = printed.lines().filter_map(|line| line.strip_prefix("kind: ")).collect();
-    assert_eq!(kinds, ["Secret", "Secret", "Service", "Service", "Deployment"]);
-    assert!(
-        printed.contains(
-            "# ControlPlane team/edge (good.yaml:20): this version of the operator makes no objects"
-        )
-    );
+    let of_dataplane = ["Secret", "Secret", "Service", "Service", "Deployment"];
+    let roles = ["ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"];
+    let running = ["Secret", "Secret", "Service", "Lease", "Deployment", "ValidatingWebhookConfiguration"];
+    assert_eq!(kinds, [&of_dataplane[..], &roles, &running].concat());
     for mark in [
         "<uid of the DataPlane>",
+        "<uid of the ControlPlane>",
         "<hash of the certificate>",
         "<private key of the admin API, made in the cluster>",
+        "<private key, made in the cluster>",
     ] {
         assert!(printed.contains(mark), "{mark}");
     }
@@ -214,7 +217,10 @@ fn objects_are_rendered_in_the_order_in_which_they_are_applied() {
     let documents = printed.split("---\n").skip(1).filter(|document| document.contains("\nkind: "));
     for document in documents {
         let object: Value = serde_saphyr::from_str(document).unwrap();
-        assert_eq!(object["metadata"]["namespace"], "team", "{document}");
+        let kind = object["kind"].as_str().unwrap();
+        let everywhere = kind.starts_with("Cluster") || kind == "ValidatingWebhookConfiguration";
+        let namespace = if everywhere { Value::Null } else { json!("team") };
+        assert_eq!(object["metadata"]["namespace"], namespace, "{document}");
     }
 }
 

@@ -4,11 +4,10 @@
 //! lets the reconciles under way finish. No reconciler touches metrics, events or requeue by itself, and none can
 //! keep the others from their turns: not by being touched without end, not by hanging, not by a panic.
 
+mod attempts;
 mod turns;
 
 use std::any::Any;
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,12 +24,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};
 
 use crate::events::Events;
-use crate::failure::{self, Failure, Impact};
+use crate::failure::{Failure, Impact};
 use crate::health::Checks;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::writer::{self, Writer, Written};
+use attempts::Attempts;
 
 /// How many objects of one kind are reconciled at a time.
 const CONCURRENCY: usize = 16;
@@ -144,7 +144,7 @@ struct Loop<R: Reconciler> {
     hub: Hub<R::Kind>,
     kit: Kit,
     queue: Mutex<Queue<Key<R>>>,
-    attempts: Mutex<HashMap<Key<R>, u32>>,
+    attempts: Mutex<Attempts<Key<R>>>,
     /// Number of reconciles so far: what sets the log lines of one apart from those of the next.
     number: AtomicU64,
 }
@@ -235,8 +235,7 @@ impl<R: Reconciler> Loop<R> {
     }
 
     fn put_off(&self, key: &Key<R>, error: &impl Failure) -> Option<Duration> {
-        let attempts = self.count(key);
-        let pause = failure::pause(error.impact(), attempts, seed(key, attempts));
+        let (_, pause) = self.count(key, error.impact());
         log(error, pause);
         pause
     }
@@ -271,10 +270,7 @@ impl<R: Reconciler> Loop<R> {
                 self.forget(key);
                 after(next)
             }
-            (false, Ok(_)) => {
-                let attempts = self.count(key);
-                failure::pause(Impact::Transient, attempts, seed(key, attempts))
-            }
+            (false, Ok(_)) => self.count(key, Impact::Transient).1,
             // Not published either: an error of the user's is not waited for before it is shown.
             (false, Err(None)) => Some(UNPUBLISHED),
             (_, Err(pause)) => pause,
@@ -283,8 +279,7 @@ impl<R: Reconciler> Loop<R> {
 
     /// What follows from a failure: the status that shows it, when to try again, and the label of the metric.
     fn fails(&self, key: &Key<R>, object: &R::Kind, error: &impl Failure) -> Failed<R> {
-        let attempts = self.count(key);
-        let pause = failure::pause(error.impact(), attempts, seed(key, attempts));
+        let (attempts, pause) = self.count(key, error.impact());
         log(error, pause);
         let shown = error.impact().is_shown(attempts);
         let status = shown.then(|| self.reconciler.failed(object, error.reason(), told(error)));
@@ -294,8 +289,7 @@ impl<R: Reconciler> Loop<R> {
     /// A panic is told in the log and tried again; its object has no status of it, for who knows what broke.
     fn panicked(&self, key: &Key<R>, error: JoinError) -> Option<Duration> {
         let error = Broken::Panicked(error.try_into_panic().map(words).unwrap_or_default());
-        let attempts = self.count(key);
-        let pause = failure::pause(error.impact(), attempts, seed(key, attempts));
+        let (_, pause) = self.count(key, error.impact());
         let kind = R::Kind::kind(&());
         tracing::info_span!("reconcile", %kind, namespace = key.namespace, name = key.name)
             .in_scope(|| log(&error, pause));
@@ -322,16 +316,17 @@ impl<R: Reconciler> Loop<R> {
         }
     }
 
-    /// Counts one more failure in a row.
-    fn count(&self, key: &Key<R>) -> u32 {
-        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = attempts.entry(key.clone()).or_insert(0);
-        *count = count.saturating_add(1);
-        *count
+    /// Counts one more failure in a row: how many there are, and when to try again.
+    fn count(&self, key: &Key<R>, impact: Impact) -> (u32, Option<Duration>) {
+        self.attempts().failed(key, impact, Instant::now())
     }
 
     fn forget(&self, key: &Key<R>) {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.attempts().forget(key);
+    }
+
+    fn attempts(&self) -> MutexGuard<'_, Attempts<Key<R>>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -351,13 +346,6 @@ fn words(panic: Box<dyn Any + Send>) -> String {
         Ok(words) => *words,
         Err(panic) => panic.downcast_ref::<&str>().copied().unwrap_or("without words").to_owned(),
     }
-}
-
-/// Something to spread objects by; it need not be the same in the next process.
-fn seed(key: &impl Hash, attempts: u32) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (key, attempts).hash(&mut hasher);
-    hasher.finish()
 }
 
 fn after(next: Next) -> Option<Duration> {

@@ -58,7 +58,17 @@ impl Lane {
     /// # Errors
     /// When one of them does not start.
     pub async fn begin(scenario: Scenario) -> Result<Self> {
-        Self::sharing(Share::Others(BOX.read().await), scenario).await
+        Self::sharing(Share::Others(BOX.read().await), scenario, &[]).await
+    }
+
+    /// Starts proxy and operator, which looks after the classes of that controller: classes have no namespace, and every
+    /// operator of the box sees them.
+    ///
+    /// # Errors
+    /// When one of them does not start.
+    pub async fn answering_to(controller: &str, scenario: Scenario) -> Result<Self> {
+        let arguments = [format!("--controller-name={controller}")];
+        Self::sharing(Share::Others(BOX.read().await), scenario, &arguments).await
     }
 
     /// Waits until all others have ended, and starts proxy and operator.
@@ -66,17 +76,17 @@ impl Lane {
     /// # Errors
     /// When one of them does not start.
     pub async fn alone(scenario: Scenario) -> Result<Self> {
-        Self::sharing(Share::Nobody(BOX.write().await), scenario).await
+        Self::sharing(Share::Nobody(BOX.write().await), scenario, &[]).await
     }
 
-    async fn sharing(share: Share, scenario: Scenario) -> Result<Self> {
+    async fn sharing(share: Share, scenario: Scenario, more: &[String]) -> Result<Self> {
         // The operator of the box sees all namespaces, and would do this one's work.
         if let Some(other) = scenario.world.operator.lock().await.take() {
             other.kill().await?;
         }
         let proxy = Proxy::start(&scenario.world.cluster, &scenario.namespace).await?;
         let setup = Setup {
-            arguments: vec!["--no-leader-election".into()],
+            arguments: [&["--no-leader-election".to_owned()], more].concat(),
             server: Some(proxy.url()),
             number: NEXT.fetch_add(1, Ordering::Relaxed),
             ..Setup::default()

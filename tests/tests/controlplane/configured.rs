@@ -91,6 +91,34 @@ fn kong(deployment: &Deployment) -> Option<String> {
     template.metadata.as_ref()?.annotations.as_ref()?.get(annotations::KONG).cloned()
 }
 
+/// An Ingress that Kong cannot take, and that nobody looked at before it was stored.
+pub async fn what_kong_refuses_is_told_and_heals(s: Scenario) -> Result<()> {
+    let _held = DEFINITIONS.read().await;
+    s.dataplane("picky", small()).await?;
+    let unchecked = json!([{ "name": "CONTROLLER_ADMISSION_WEBHOOK_LISTEN", "value": "off" }]);
+    let template = json!({ "spec": { "containers": [{ "name": "controller", "env": unchecked }] } });
+    let spec = json!({
+        "dataplane": "picky", "ingressClass": "picky", "deployment": { "podTemplateSpec": template },
+    });
+    crate::make(&s, "picky", spec).await?;
+    told(&s, "picky", types::READY, reasons::READY).await?;
+    told(&s, "picky", types::PROGRAMMED, reasons::PROGRAMMED).await?;
+    told(&s, "picky", types::CONFIGURATION_ACCEPTED, reasons::CONFIGURATION_ACCEPTED).await?;
+    ingress(&s, "broken", "picky", "/~/(").await?;
+    let refused = told(&s, "picky", types::CONFIGURATION_ACCEPTED, reasons::CONFIGURATION_REFUSED).await?;
+    ensure!(refused.status == "False" && refused.message.contains("on 1 pods"), "{}", refused.message);
+    s.reason("picky", types::CONFIGURATION_ACCEPTED, reasons::CONFIGURATION_REFUSED).await?;
+    for type_ in [types::READY, types::PROGRAMMED] {
+        let object = s.api::<ControlPlane>().get("picky").await?;
+        let holds = crate::condition(&object, type_).is_some_and(|found| found.status == "True");
+        ensure!(holds, "{type_} moved: what is served is served on");
+    }
+    let ingresses: Api<Ingress> = s.api();
+    ingresses.delete("broken", &DeleteParams::default()).await?;
+    told(&s, "picky", types::CONFIGURATION_ACCEPTED, reasons::CONFIGURATION_ACCEPTED).await?;
+    s.reason("picky", types::CONFIGURATION_ACCEPTED, reasons::CONFIGURATION_ACCEPTED).await.map(drop)
+}
+
 /// What is settled costs no write, with a controller that configures, renews its lease and writes status.
 pub async fn nothing_is_written_while_nothing_happens(s: Scenario) -> Result<()> {
     let _held = DEFINITIONS.read().await;
@@ -126,15 +154,16 @@ fn writes(s: &Scenario) -> Result<Vec<String>> {
     Ok(all.into_iter().filter(is_write).collect())
 }
 
-async fn front(s: &Scenario, dataplane: &str) -> Result<SocketAddr> {
+pub async fn front(s: &Scenario, dataplane: &str) -> Result<SocketAddr> {
     let service: Service = s.api().get(&names::ingress_service(dataplane)).await?;
     let address = service.spec.and_then(|spec| spec.cluster_ip).context("no address")?;
     Ok(SocketAddr::new(address.parse::<IpAddr>()?, 80))
 }
 
-async fn ingress(s: &Scenario, name: &str, class: &str, path: &str) -> Result<()> {
+pub async fn ingress(s: &Scenario, name: &str, class: &str, path: &str) -> Result<()> {
     let backend = json!({ "service": { "name": "echo", "port": { "number": 80 } } });
-    let paths = json!([{ "path": path, "pathType": "Prefix", "backend": backend }]);
+    let kind = if path.starts_with("/~") { "ImplementationSpecific" } else { "Prefix" };
+    let paths = json!([{ "path": path, "pathType": kind, "backend": backend }]);
     let object = json!({
         "metadata": { "name": name },
         "spec": { "ingressClassName": class, "rules": [{ "http": { "paths": paths } }] },
@@ -143,7 +172,7 @@ async fn ingress(s: &Scenario, name: &str, class: &str, path: &str) -> Result<()
     Ok(())
 }
 
-async fn echo(s: &Scenario) -> Result<()> {
+pub async fn echo(s: &Scenario) -> Result<()> {
     let field =
         |name: &str, path: &str| json!({ "name": name, "valueFrom": { "fieldRef": { "fieldPath": path } } });
     let container = json!({

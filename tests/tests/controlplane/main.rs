@@ -4,6 +4,7 @@
 
 mod access;
 mod admin;
+mod beside;
 mod children;
 mod configured;
 
@@ -34,6 +35,8 @@ fn main() -> ExitCode {
         scenarios![
             configured::an_ingress_is_served_and_goes_on_being_served,
             configured::another_kong_rolls_the_controller_once,
+            configured::what_kong_refuses_is_told_and_heals,
+            beside::several_data_planes_are_configured_alike,
             configured::nothing_is_written_while_nothing_happens,
             children::everything_is_made_and_nothing_is_left,
             children::what_is_changed_by_hand_comes_back,

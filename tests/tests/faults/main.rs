@@ -3,6 +3,7 @@
 
 #![allow(clippy::indexing_slicing, reason = "JSON is indexed, and gives null where nothing is")]
 
+mod entrances;
 mod kills;
 mod planes;
 mod removal;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         kills::an_update_interrupted_and_taken_back_leaves_nothing,
         kills::a_kill_after_each_write_of_a_create_ends_as_undisturbed,
         kills::a_delete_after_each_write_of_a_create_leaves_nothing,
+        entrances::a_kill_after_writes_for_a_gateway_leaves_nothing,
         planes::a_kill_after_each_write_for_a_control_plane_leaves_nothing,
         requests::a_storm_over_creates_updates_and_deletes,
         requests::a_request_without_an_answer_holds_up_nobody_else,
@@ -40,7 +42,7 @@ fn main() -> ExitCode {
         // The last, because it waits for all others.
         removal::removing_the_operator_first_leaves_nothing_stuck,
     ];
-    world::run_without_webhooks(Options::default(), scenarios)
+    world::run_without_webhooks(Options { gateway_api: true, ..Options::default() }, scenarios)
 }
 
 /// A specification that asks for every kind of child but an autoscaler.

@@ -64,7 +64,7 @@ async fn make(s: &Scenario, name: &str) -> Result<()> {
 }
 
 /// Kills the operator when its answer is held, and starts it again. Returns whether there was one, before it was `done`.
-async fn interrupted(lane: &mut Lane, done: impl Future<Output = Result<()>>) -> Result<bool> {
+pub async fn interrupted(lane: &mut Lane, done: impl Future<Output = Result<()>>) -> Result<bool> {
     let held = tokio::select! {
         biased;
         held = lane.proxy.held() => held.map(|()| true)?,
@@ -91,7 +91,7 @@ async fn settled(all: &Api<ControlPlane>, name: &str) -> Result<()> {
     wait::until(all, name, SOON, is_settled).await.map(drop)
 }
 
-async fn whole(s: &Scenario, name: &str) -> Result<()> {
+pub async fn whole(s: &Scenario, name: &str) -> Result<()> {
     let abroad = names::controller_abroad(&s.namespace, name);
     s.api::<Deployment>().get(&names::controller(name)).await?;
     s.api::<Role>().get(&names::controller(name)).await?;
@@ -102,7 +102,7 @@ async fn whole(s: &Scenario, name: &str) -> Result<()> {
     Ok(())
 }
 
-async fn nothing(s: &Scenario, name: &str) -> Result<()> {
+pub async fn nothing(s: &Scenario, name: &str) -> Result<()> {
     let abroad = names::controller_abroad(&s.namespace, name);
     absent(&Api::<ClusterRole>::all(s.world.client.clone()), &abroad).await?;
     absent(&Api::<ClusterRoleBinding>::all(s.world.client.clone()), &abroad).await?;

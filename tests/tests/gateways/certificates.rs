@@ -87,7 +87,7 @@ pub async fn a_grant_gives_leave_and_takes_it_back(s: Scenario) -> Result<()> {
             && of_listener(object, "https", "Programmed") == Some(("False", "Invalid"))
     };
     let object = until(&s, "edge", refused).await?;
-    ensure!(said(&object, "Accepted") == Some(("False", "ListenersNotValid")), "{:?}", object.status);
+    ensure!(said(&object, "Accepted") == Some(("True", "ListenersNotValid")), "{:?}", object.status);
     let kind = ApiResource {
         group: "gateway.networking.k8s.io".into(),
         version: "v1beta1".into(),

@@ -2,6 +2,7 @@
 
 #![allow(clippy::indexing_slicing, reason = "JSON is indexed, and gives null where nothing is")]
 
+mod abroad;
 mod attached;
 mod certificates;
 mod classes;
@@ -9,6 +10,9 @@ mod objects;
 mod routed;
 mod served;
 mod sets;
+mod several;
+mod steady;
+mod streams;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -34,6 +38,12 @@ fn main() -> ExitCode {
     world::run(
         Options { gateway_api: true, archives, ..Options::default() },
         scenarios![
+            // The longest first.
+            steady::settled_nothing_is_written_by_anybody,
+            steady::a_data_plane_is_scaled_while_its_routes_answer,
+            several::one_control_plane_serves_three_gateways,
+            abroad::a_route_from_abroad_is_let_in_and_divides_by_weight,
+            streams::streams_reach_their_backends,
             classes::a_class_is_accepted_and_broken_parameters_heal,
             classes::a_class_of_somebody_elses_and_its_gateways_are_left_alone,
             classes::a_configuration_reaches_its_gateways_and_names_them,

@@ -12,7 +12,9 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use tests::http;
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::certificates::{pair, put};
 use super::{
@@ -21,25 +23,18 @@ use super::{
 use anyhow::{Context, Result, ensure};
 use gateway_api::gateways::Gateway;
 use kube::api::{Api, Patch, PatchParams, PostParams};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
 use tests::wait;
 use tests::world::{SOON, Scenario};
 
 /// Long enough for both to start, to find each other and to be configured.
-const CONFIGURED: Duration = Duration::from_mins(2);
+pub const CONFIGURED: Duration = Duration::from_mins(2);
 
 /// A class whose data planes are configured by Kong Ingress Controller, as they are meant to be.
-async fn class_of_kic(s: &Scenario) -> Result<()> {
-    let small =
-        |name: &str| json!({ "name": name, "resources": { "requests": { "cpu": "10m", "memory": "32Mi" } } });
-    let template = |name: &str| json!({ "deployment": { "podTemplateSpec": { "spec": { "containers": [small(name)] } } } });
-    let mut data = template("proxy");
-    data["network"] = json!({ "services": { "ingress": { "type": "ClusterIP" } } });
-    let mut control = template("controller");
+pub async fn class_of_kic(s: &Scenario) -> Result<()> {
     // Routes of other scenarios, whose status those say themselves, are none of its business.
-    control["watchNamespaces"] = json!({ "type": "own" });
-    configure(s, "small", json!({ "dataPlaneOptions": data, "controlPlaneOptions": control })).await?;
+    configure(s, "small", small(&json!({ "type": "own" }))).await?;
     let parameters = json!({
         "group": "gateway-operator.konghq.com", "kind": "GatewayConfiguration",
         "name": "small", "namespace": s.namespace,
@@ -47,8 +42,20 @@ async fn class_of_kic(s: &Scenario) -> Result<()> {
     make_class(s, CONTROLLER, Some(parameters)).await
 }
 
-/// Something that answers with what it was asked.
-async fn backend(s: &Scenario) -> Result<()> {
+/// Options of small pods; Kong Ingress Controller watches those namespaces.
+pub fn small(namespaces: &Value) -> Value {
+    let small =
+        |name: &str| json!({ "name": name, "resources": { "requests": { "cpu": "10m", "memory": "32Mi" } } });
+    let template = |name: &str| json!({ "deployment": { "podTemplateSpec": { "spec": { "containers": [small(name)] } } } });
+    let mut data = template("proxy");
+    data["network"] = json!({ "services": { "ingress": { "type": "ClusterIP" } } });
+    let mut control = template("controller");
+    control["watchNamespaces"] = namespaces.clone();
+    json!({ "dataPlaneOptions": data, "controlPlaneOptions": control })
+}
+
+/// Something that answers with what it was asked, behind a Service of that name.
+pub async fn backend(s: &Scenario, name: &str) -> Result<()> {
     let container = json!({
         "name": "echo", "image": "registry.k8s.io/gateway-api/echo-basic:v1.5.1",
         "readinessProbe": { "tcpSocket": { "port": 3000 }, "periodSeconds": 1 },
@@ -58,22 +65,22 @@ async fn backend(s: &Scenario) -> Result<()> {
     let security =
         json!({ "runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": { "type": "RuntimeDefault" } });
     let template = json!({
-        "metadata": { "labels": { "app": "echo" } },
+        "metadata": { "labels": { "app": name } },
         "spec": { "containers": [container], "securityContext": security },
     });
-    let spec = json!({ "selector": { "matchLabels": { "app": "echo" } }, "template": template });
-    let deployment = json!({ "metadata": { "name": "echo" }, "spec": spec });
+    let spec = json!({ "selector": { "matchLabels": { "app": name } }, "template": template });
+    let deployment = json!({ "metadata": { "name": name }, "spec": spec });
     s.api::<Deployment>().create(&PostParams::default(), &serde_json::from_value(deployment)?).await?;
     let service = json!({
-        "metadata": { "name": "echo" },
-        "spec": { "selector": { "app": "echo" }, "ports": [{ "port": 80, "targetPort": 3000 }] },
+        "metadata": { "name": name },
+        "spec": { "selector": { "app": name }, "ports": [{ "port": 80, "targetPort": 3000 }] },
     });
     s.api::<Service>().create(&PostParams::default(), &serde_json::from_value(service)?).await?;
     Ok(())
 }
 
 /// Makes a route of everything below `path` to the backend.
-async fn route(s: &Scenario, name: &str, gateway: &str, path: &str) -> Result<()> {
+pub async fn route(s: &Scenario, name: &str, gateway: &str, path: &str) -> Result<()> {
     let matches = json!([{ "path": { "type": "PathPrefix", "value": path } }]);
     let rules = json!([{ "matches": matches, "backendRefs": [{ "name": "echo", "port": 80 }] }]);
     let route = json!({
@@ -85,13 +92,13 @@ async fn route(s: &Scenario, name: &str, gateway: &str, path: &str) -> Result<()
 }
 
 /// Waits until a Gateway that Kong Ingress Controller configures is programmed.
-async fn configured(s: &Scenario, name: &str) -> Result<Gateway> {
+pub async fn configured(s: &Scenario, name: &str) -> Result<Gateway> {
     let served = |object: &Gateway| said(object, "Programmed") == Some(("True", "Programmed"));
     wait::until(&s.api(), name, CONFIGURED, served).await
 }
 
 /// Waits until the backend answers at a Gateway's port 80.
-async fn answered(s: &Scenario, object: &Gateway, path: &str) -> Result<()> {
+pub async fn answered(s: &Scenario, object: &Gateway, path: &str) -> Result<()> {
     let words = format!("\"path\":\"{path}\"");
     let answers = |answer: &http::Answer| answer.status.is_success() && answer.body.contains(&words);
     let to = SocketAddr::new(address(object)?, 80);
@@ -106,7 +113,7 @@ async fn missing(s: &Scenario, object: &Gateway, path: &str) -> Result<()> {
 
 pub async fn a_route_reaches_its_backend_through_kic(s: Scenario) -> Result<()> {
     class_of_kic(&s).await?;
-    backend(&s).await?;
+    backend(&s, "echo").await?;
     gateway(&s, "edge", json!({ "listeners": [http("http", 80)] })).await?;
     route(&s, "echo", "edge", "/echo").await?;
     let object = configured(&s, "edge").await?;
@@ -147,7 +154,7 @@ async fn a_killed_controller_interrupts_nothing(s: &Scenario, object: &Gateway) 
 
 pub async fn two_gateways_of_a_namespace_serve_their_own_routes_only(s: Scenario) -> Result<()> {
     class_of_kic(&s).await?;
-    backend(&s).await?;
+    backend(&s, "echo").await?;
     for name in ["one", "two"] {
         gateway(&s, name, json!({ "listeners": [http("http", 80)] })).await?;
         route(&s, name, name, &format!("/{name}")).await?;
@@ -178,11 +185,11 @@ pub async fn a_listener_serves_its_certificate_and_the_next_one(s: Scenario) -> 
     let (certificate, key) = pair()?;
     let data = json!({ "stringData": { "tls.crt": certificate, "tls.key": key } });
     secrets.patch("site", &PatchParams::default(), &Patch::Merge(data)).await?;
-    shown(&s, to, &certificate).await
+    shown(&s, to, &certificate).await.map(drop)
 }
 
-/// Waits until a client is shown this very certificate.
-async fn shown(s: &Scenario, to: SocketAddr, certificate: &str) -> Result<()> {
+/// Waits until a client is shown this very certificate; gives the connection.
+pub async fn shown(s: &Scenario, to: SocketAddr, certificate: &str) -> Result<TlsStream<TcpStream>> {
     let asked = async {
         let mut ticks = tokio::time::interval(Duration::from_millis(200));
         loop {
@@ -190,8 +197,8 @@ async fn shown(s: &Scenario, to: SocketAddr, certificate: &str) -> Result<()> {
             let Ok(stream) = s.world.cluster.connect(to).await else { continue };
             let config = client(Trusts::Only(certificate), SystemTime::now())?;
             let name = "a.example".try_into()?;
-            if TlsConnector::from(Arc::new(config)).connect(name, stream).await.is_ok() {
-                return Ok(());
+            if let Ok(stream) = TlsConnector::from(Arc::new(config)).connect(name, stream).await {
+                return Ok(stream);
             }
         }
     };

@@ -4,6 +4,7 @@
 #![allow(clippy::indexing_slicing, reason = "a test that finds nothing fails")]
 
 mod changes;
+mod entrances;
 mod refused;
 mod rendered;
 mod spelt;
@@ -20,9 +21,10 @@ use tokio::process::Command;
 
 fn main() -> ExitCode {
     world::run(
-        Options::default(),
+        Options { gateway_api: true, ..Options::default() },
         scenarios![
             rendered::what_is_rendered_is_what_the_operator_makes,
+            entrances::what_is_rendered_of_a_gateway_is_what_the_operator_makes,
             rendered::what_is_stored_is_what_was_printed,
             changes::what_is_told_to_change_is_what_changes,
             changes::nothing_is_there_yet,

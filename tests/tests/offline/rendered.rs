@@ -46,15 +46,24 @@ pub async fn what_is_rendered_is_what_the_operator_makes(s: Scenario) -> Result<
 
 /// The object of the same kind and name.
 async fn live(s: &Scenario, rendered: &Value) -> Result<Value> {
-    let text = |pointer: &str| rendered.pointer(pointer).and_then(Value::as_str).context("no manifest");
-    let (group, version) = text("/apiVersion")?.split_once('/').unwrap_or(("", text("/apiVersion")?));
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, text("/kind")?));
-    let api: Api<DynamicObject> = Api::namespaced_with(s.world.client.clone(), &s.namespace, &resource);
-    Ok(serde_json::to_value(api.get(text("/metadata/name")?).await?)?)
+    let name = rendered["metadata"]["name"].as_str().context("no name")?;
+    Ok(serde_json::to_value(api(s, rendered)?.get(name).await?)?)
+}
+
+/// Where objects of that kind are.
+pub fn api(s: &Scenario, rendered: &Value) -> Result<Api<DynamicObject>> {
+    let text = |field: &str| rendered[field].as_str().context("no manifest");
+    let (group, version) = text("apiVersion")?.split_once('/').unwrap_or(("", text("apiVersion")?));
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, text("kind")?));
+    let client = s.world.client.clone();
+    Ok(match rendered["metadata"]["namespace"].as_str() {
+        Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+        None => Api::all_with(client, &resource),
+    })
 }
 
 /// The first field that is rendered and not there. What stands in angle brackets is any text.
-fn missing(rendered: &Value, live: &Value, path: &str) -> Option<String> {
+pub fn missing(rendered: &Value, live: &Value, path: &str) -> Option<String> {
     match (rendered, live) {
         // What is empty the API server leaves out.
         (Value::Object(rendered), Value::Null) if rendered.is_empty() => None,

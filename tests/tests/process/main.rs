@@ -13,6 +13,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use cluster::Options;
+use crds::k8s::{Lease, ObjectMeta};
+use k8s_openapi::api::coordination::v1::LeaseSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::PostParams;
 use serde_json::{Value, json};
 use tests::operator::{Operator, Setup};
 use tests::world::{self, Scenario, World};
@@ -47,9 +51,20 @@ async fn replaced(world: &World, arguments: &[String]) -> Result<Operator> {
     begin(world, 0, arguments).await
 }
 
-/// A replica beside it that serves and never leads: in the scenario's namespace it has no right to a lease. `number`
+/// A replica beside it that serves and never leads: in the scenario's namespace somebody else holds the lease. `number`
 /// gives it ports of its own.
 async fn start(s: &Scenario, number: u16, argument: &str) -> Result<Operator> {
+    let now = MicroTime(k8s_openapi::jiff::Timestamp::now());
+    let spec = LeaseSpec {
+        holder_identity: Some("somebody-else".into()),
+        lease_duration_seconds: Some(3600),
+        acquire_time: Some(now.clone()),
+        renew_time: Some(now),
+        ..LeaseSpec::default()
+    };
+    let metadata = ObjectMeta { name: Some(stopping::LEASE.into()), ..ObjectMeta::default() };
+    let held = Lease { metadata, spec: Some(spec) };
+    s.api::<Lease>().create(&PostParams::default(), &held).await?;
     begin(&s.world, number, &[format!("--namespace={}", s.namespace), argument.to_owned()]).await
 }
 

@@ -12,7 +12,7 @@ use tests::world::{SOON, Scenario};
 
 use crate::{alone, number, replaced, restore, small, start};
 
-const LEASE: &str = "silverback-leader";
+pub const LEASE: &str = "silverback-leader";
 /// How long it goes on serving.
 const DELAY: Duration = Duration::from_secs(4);
 /// After the delay: what drains, finishes and is released.

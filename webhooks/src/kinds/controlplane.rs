@@ -19,20 +19,17 @@ pub fn verdict(subject: &Subject<'_>, judge: &Judge<'_>) -> Verdict {
     };
     read::complete(&mut object.metadata);
     let mut verdict = options(&object.spec.options, "spec");
-    let own = object.metadata.name.as_deref().unwrap_or_default();
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-    match object.spec.dataplane.as_deref().filter(|name| !name.is_empty()) {
-        None => verdict.warnings.push("spec.dataplane: without it the controller is not started".to_owned()),
-        Some(dataplane) => {
-            let before = subject.old.and_then(|old| old.pointer("/spec/dataplane")).and_then(Value::as_str);
-            if before != Some(dataplane) {
-                verdict.problems.extend(in_use(judge.world, namespace, own, dataplane));
-            }
-            if matches!(judge.world.dataplane(namespace, dataplane), Found::Absent) {
-                verdict
-                    .warnings
-                    .push(format!("spec.dataplane: there is no DataPlane {dataplane:?} in this namespace"));
-            }
+    if object.spec.dataplane.as_deref().is_none_or(str::is_empty) {
+        verdict.warnings.push("spec.dataplane: without it the controller is not started".to_owned());
+    }
+    let before = subject.old.map(named).unwrap_or_default();
+    for (path, dataplane) in named(subject.object) {
+        if before.iter().all(|(_, name)| *name != dataplane) {
+            verdict.problems.extend(in_use(judge.world, &object, &path, dataplane));
+        }
+        if matches!(judge.world.dataplane(namespace, dataplane), Found::Absent) {
+            verdict.warnings.push(format!("{path}: there is no DataPlane {dataplane:?} in this namespace"));
         }
     }
     verdict.warnings.extend(ungranted(judge.world, namespace, &object.spec.options));
@@ -51,17 +48,29 @@ pub fn options(options: &ControlPlaneOptions, path: &str) -> Verdict {
     Verdict { problems, warnings: controlplane::surprises(options, path) }
 }
 
-/// Two of them would take turns in configuring one `DataPlane`.
-fn in_use(world: &dyn World, namespace: &str, own: &str, dataplane: &str) -> Option<Problem> {
-    let all = world.configuring(namespace, dataplane);
+/// Every `DataPlane` that it names, and where.
+fn named(object: &Value) -> Vec<(String, &str)> {
+    let first = object.pointer("/spec/dataplane").and_then(Value::as_str).filter(|name| !name.is_empty());
+    let others = object.pointer("/spec/dataplanes").and_then(Value::as_array).into_iter().flatten();
+    let others = others.filter_map(Value::as_str).enumerate();
+    let others = others.map(|(number, name)| (format!("spec.dataplanes[{number}]"), name));
+    first.map(|name| ("spec.dataplane".to_owned(), name)).into_iter().chain(others).collect()
+}
+
+/// Two of them would take turns in configuring one `DataPlane`; one that was made for the other is no other.
+fn in_use(world: &dyn World, object: &ControlPlane, path: &str, dataplane: &str) -> Option<Problem> {
+    let own = object.metadata.name.as_deref();
+    let all = world.configuring(object.metadata.namespace.as_deref().unwrap_or_default(), dataplane);
     let other = all.iter().find(|other| {
-        other.metadata.name.as_deref() != Some(own) && other.metadata.deletion_timestamp.is_none()
+        let name = other.metadata.name.as_deref();
+        let is_same = name == own || controlplane::owner(other) == own || controlplane::owner(object) == name;
+        !is_same && other.metadata.deletion_timestamp.is_none()
     })?;
     let name = other.metadata.name.as_deref().unwrap_or_default();
     let message = format!(
         "the DataPlane {dataplane:?} is configured by the ControlPlane {name:?}: use another, or delete that one first"
     );
-    Some(Problem::at("spec.dataplane", message).because(Cause::Duplicate))
+    Some(Problem::at(path, message).because(Cause::Duplicate))
 }
 
 /// Namespaces that do not let themselves be read, as far as anybody knows; a grant may follow.

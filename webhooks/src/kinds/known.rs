@@ -46,7 +46,7 @@ impl World for Known {
     }
     fn configuring(&self, _: &str, dataplane: &str) -> Vec<Arc<ControlPlane>> {
         let all = self.controlplanes.iter();
-        all.filter(|object| object.spec.dataplane.as_deref() == Some(dataplane)).cloned().collect()
+        all.filter(|object| object.spec.names().any(|name| name == dataplane)).cloned().collect()
     }
     fn grants(&self, namespace: &str) -> Found<Vec<Arc<WatchNamespaceGrant>>> {
         if namespace == "open" { Found::Here(self.grants.clone()) } else { Found::Absent }

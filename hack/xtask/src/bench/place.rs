@@ -21,8 +21,24 @@ const PER_NODE: usize = 100;
 /// How long after its last request the memory of a process is looked at.
 const CALM: Duration = Duration::from_secs(2);
 
-/// The operator's counter of reconciles that found nothing to do.
-const SETTLED: &str = "silverback_reconciles_total{kind=\"DataPlane\",result=\"settled\"} ";
+/// What runs in a box.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Runs {
+    /// Pods of Kong.
+    DataPlanes,
+    /// Pods of Kong and of Kong Ingress Controller, one each for a Gateway.
+    Gateways,
+}
+
+impl Runs {
+    const fn standins(self) -> &'static [&'static str] {
+        match self {
+            Self::DataPlanes => &["kong"],
+            Self::Gateways => &["kong", "kic"],
+        }
+    }
+}
+
 const STEP: Duration = Duration::from_millis(50);
 const LOOKED: Duration = Duration::from_mins(3);
 
@@ -43,16 +59,21 @@ impl Place {
     /// Starts a box for so many DataPlanes, with everything installed but no operator started: this program, or the
     /// one that is built now.
     pub async fn begin(operator: Option<&Path>, count: usize) -> Result<Self> {
+        Self::of(operator, count, Runs::DataPlanes).await
+    }
+
+    /// The same, for so many pods of that kind.
+    pub async fn of(operator: Option<&Path>, count: usize, runs: Runs) -> Result<Self> {
         let program = match operator {
             Some(program) => program.canonicalize().with_context(|| format!("no {}", program.display()))?,
-            None => build()?,
+            None => build(runs)?,
         };
         let mut components = vec![Component::Kubernetes, Component::Node];
         components.extend((count > REAL).then_some(Component::Kwok));
         for component in components {
             toolchain::ensure(component, &mut |step| show::step(&step))?;
         }
-        let cluster = Cluster::start(options(count)?, show::step).await?;
+        let cluster = Cluster::start(options(count, runs)?, show::step).await?;
         tests::install::apply(|| cluster.kubectl()).await?;
         Ok(Self {
             client: cluster.client().await?,
@@ -79,12 +100,20 @@ impl Place {
 
     /// Waits until the operator has found that many settled DataPlanes since it started.
     pub async fn looked_at(&self, count: usize) -> Result<()> {
+        self.has_looked_at("DataPlane", count).await
+    }
+
+    /// The same of another kind.
+    pub async fn has_looked_at(&self, kind: &str, count: usize) -> Result<()> {
+        // The operator's counter of reconciles that found nothing to do.
+        let settled = format!("silverback_reconciles_total{{kind=\"{kind}\",result=\"settled\"}} ");
         let operator = self.operator.as_ref().context("the operator does not run")?;
         let began = Instant::now();
         loop {
             // A machine that is busy resets a connection now and then; one answer is enough.
             let metrics = operator.metrics(&self.cluster).await.unwrap_or_default();
-            let found = metrics.lines().find_map(|line| line.strip_prefix(SETTLED)?.parse::<usize>().ok());
+            let found =
+                metrics.lines().find_map(|line| line.strip_prefix(settled.as_str())?.parse::<usize>().ok());
             if found >= Some(count) {
                 return Ok(());
             }
@@ -136,16 +165,21 @@ impl Place {
 }
 
 /// Builds the operator as it is shipped, and what its box needs.
-fn build() -> Result<PathBuf> {
+fn build(runs: Runs) -> Result<PathBuf> {
     products::build(&["cluster", "standin-kong"], Profile::Dev)?;
+    if runs == Runs::Gateways {
+        products::build(&["standin-kic"], Profile::Dev)?;
+    }
     products::build(&["operator"], Profile::Release)?;
     Ok(products::program("silverback", Profile::Release))
 }
 
-fn options(count: usize) -> Result<Options> {
+fn options(count: usize, runs: Runs) -> Result<Options> {
+    let gateway_api = runs == Runs::Gateways;
     if count <= REAL {
-        return Ok(Options { archives: products::archives(&["kong"], Profile::Dev)?, ..Options::default() });
+        let archives = products::archives(runs.standins(), Profile::Dev)?;
+        return Ok(Options { archives, gateway_api, ..Options::default() });
     }
     let simulated_nodes = u32::try_from(count.div_ceil(PER_NODE) * 2)?;
-    Ok(Options { simulated_nodes, only_simulated: true, ..Options::default() })
+    Ok(Options { simulated_nodes, only_simulated: true, gateway_api, ..Options::default() })
 }

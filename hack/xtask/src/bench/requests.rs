@@ -54,6 +54,7 @@ struct User {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Object {
+    namespace: String,
     resource: String,
     subresource: String,
 }
@@ -77,6 +78,13 @@ impl Requests {
     fn of(&self, verbs: &[&str]) -> u32 {
         let counted = |name: &&String| verbs.iter().any(|verb| name.split(' ').next() == Some(verb));
         self.0.iter().filter(|(name, _)| counted(name)).map(|(_, count)| count).sum()
+    }
+
+    /// Writes of each object that a number of owners have, by verb and resource.
+    pub fn writes_by_resource(&self, owners: f64) -> BTreeMap<String, f64> {
+        let is_write = |name: &str| WRITES.iter().any(|verb| name.split(' ').next() == Some(verb));
+        let writes = self.0.iter().filter(|(name, _)| is_write(name));
+        writes.map(|(name, count)| (name.clone(), f64::from(*count) / owners)).collect()
     }
 
     /// As a cell of the table.
@@ -137,7 +145,9 @@ fn named(line: &str, user: &str) -> Option<String> {
     let object = event.object_ref.unwrap_or_default();
     // A watch is told of when it begins, and again when it ends.
     let stage = if event.verb == "watch" { "ResponseStarted" } else { "ResponseComplete" };
-    let counts = event.user.username == user && event.stage == stage && object.resource != "leases";
+    // That of a Kong Ingress Controller is a child like any other.
+    let own_lease = object.resource == "leases" && object.namespace == NAMESPACE;
+    let counts = event.user.username == user && event.stage == stage && !own_lease;
     let part = if object.subresource.is_empty() { String::new() } else { format!("/{}", object.subresource) };
     counts.then(|| format!("{} {}{part}", event.verb, object.resource))
 }
@@ -149,7 +159,7 @@ mod tests {
     fn event(verb: &str, stage: &str, resource: &str, user: &str) -> String {
         format!(
             "{{\"stage\":\"{stage}\",\"verb\":\"{verb}\",\"user\":{{\"username\":\"{user}\"}},\
-             \"objectRef\":{{\"resource\":\"{resource}\",\"subresource\":\"status\"}}}}\n"
+             \"objectRef\":{{\"namespace\":\"{NAMESPACE}\",\"resource\":\"{resource}\",\"subresource\":\"status\"}}}}\n"
         )
     }
 

@@ -12,6 +12,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use plan::controlplane::DEFINITIONS;
 use runtime::hub::{Hub, Name, Touch, Watched};
+use tokio::sync::broadcast::error::RecvError;
 
 use crate::touches::{by_owner, touches};
 use crate::{Context, Moved, Planes, planes};
@@ -24,6 +25,7 @@ pub fn triggers(cx: &Context) -> impl Stream<Item = ObjectRef<ControlPlane>> + S
     let all = &planes.controlplanes;
     stream::select_all([
         touches(all, all, |object: &ControlPlane| Some(ObjectRef::from_obj(object))),
+        touches(all, all, by_owner),
         touches(&hubs.deployments, all, owners::<Deployment>(planes)),
         touches(&hubs.services, all, by_owner),
         touches(&hubs.secrets, all, owners::<Secret>(planes)),
@@ -42,6 +44,7 @@ pub fn triggers(cx: &Context) -> impl Stream<Item = ObjectRef<ControlPlane>> + S
         touches(&cx.entrances.classes, all, classed(planes)),
         defined(planes),
         referred(cx),
+        pushed(planes),
     ])
 }
 
@@ -102,6 +105,22 @@ fn defined(planes: &Planes) -> Calls {
         Touch::Object(_) | Touch::Resync => all.all(),
     };
     planes.definitions.touched().flat_map(move |touch| stream::iter(concerned(touch))).boxed()
+}
+
+/// Those of which something else is known than before: of their last configuration.
+fn pushed(planes: &Planes) -> Calls {
+    let all = planes.controlplanes.clone();
+    let news = planes.pushes.touched();
+    stream::unfold((news, all), |(mut news, all)| async move {
+        let concerned = match news.recv().await {
+            Ok(name) => vec![name],
+            Err(RecvError::Lagged(_)) => all.all(),
+            Err(RecvError::Closed) => return None,
+        };
+        Some((stream::iter(concerned), (news, all)))
+    })
+    .flatten()
+    .boxed()
 }
 
 /// Who refers to a Secret or ConfigMap that comes or goes.

@@ -50,17 +50,17 @@ impl<'a> Around<'a> {
         class: &GatewayClass,
         gateway: &Gateway,
     ) -> Result<GatewayConfigurationSpec, String> {
-        let of_class = gateway::of_class(class).and_then(|place| self.configuration(place));
-        let of_class = of_class.map_err(|words| format!("GatewayClass: {words}"))?;
-        let own = gateway::of_gateway(gateway).and_then(|place| self.configuration(place))?;
-        Ok(gateway::combined(of_class.as_deref(), own.as_deref()))
+        gateway::parameters(class, gateway, |place| self.found(place))
     }
 
     /// What is at a place.
     pub fn configuration(&self, place: Option<Place>) -> Result<Option<Arc<GatewayConfiguration>>, String> {
         let Some(place) = place else { return Ok(None) };
-        let found = self.stores().configurations.get(&ObjectRef::new(&place.name).within(&place.namespace));
-        found.map(Some).ok_or_else(|| gateway::absent(&place))
+        self.found(&place).map(Some).ok_or_else(|| gateway::absent(&place))
+    }
+
+    fn found(&self, place: &Place) -> Option<Arc<GatewayConfiguration>> {
+        self.stores().configurations.get(&ObjectRef::new(&place.name).within(&place.namespace))
     }
 
     /// Sets of listeners that name a Gateway; none where the kind is not installed.

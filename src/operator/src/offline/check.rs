@@ -129,6 +129,8 @@ pub struct Premises {
     pub settings: Settings,
     /// `spec.controllerName` of the classes that are ours.
     pub controller: String,
+    /// Image of Kong Ingress Controller where none is named.
+    pub controller_image: String,
     /// Namespace of objects that give none.
     pub namespace: String,
 }

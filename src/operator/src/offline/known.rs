@@ -71,7 +71,7 @@ impl Known {
         let key = key(&manifest.folder, object, namespace);
         match manifest.kind {
             Kind::DataPlane => self.learn_dataplane(key.clone(), object),
-            Kind::ControlPlane => self.learn_controlplane(key.clone(), object),
+            Kind::ControlPlane => self.learn_controlplane(&key, object),
             Kind::GatewayClass => {
                 let controller = manifest.text("/spec/controllerName").to_owned();
                 self.classes.insert((Arc::clone(&manifest.folder), manifest.name().to_owned()), controller);
@@ -88,10 +88,11 @@ impl Known {
         self.dataplanes.insert(key, object);
     }
 
-    fn learn_controlplane(&mut self, key: Key, object: &Value) {
-        let Some(object) = read::<ControlPlane>(&key, object) else { return };
-        if let Some(dataplane) = object.spec.dataplane.clone() {
-            self.configuring.entry((key.0, key.1, dataplane)).or_default().push(Arc::new(object));
+    fn learn_controlplane(&mut self, key: &Key, object: &Value) {
+        let Some(object) = read::<ControlPlane>(key, object).map(Arc::new) else { return };
+        for dataplane in object.spec.names() {
+            let key = (Arc::clone(&key.0), key.1.clone(), dataplane.to_owned());
+            self.configuring.entry(key).or_default().push(Arc::clone(&object));
         }
     }
 
@@ -205,6 +206,7 @@ mod tests {
         let premises = Premises {
             settings: Settings { image: crds::defaults::IMAGE.to_owned() },
             controller: crds::names::CONTROLLER.to_owned(),
+            controller_image: crds::defaults::CONTROLLER_IMAGE.to_owned(),
             namespace: "team".to_owned(),
         };
         let checks = check::all(&manifest::items(&sources), &premises);

@@ -23,6 +23,10 @@ pub struct Manifests {
     #[arg(long, env = "SILVERBACK_DATA_PLANE_IMAGE", default_value = crds::defaults::IMAGE, value_name = "IMAGE")]
     pub data_plane_image: String,
 
+    /// Image of Kong Ingress Controller where a ControlPlane names none, as the operator is told.
+    #[arg(long, env = "SILVERBACK_CONTROL_PLANE_IMAGE", default_value = crds::defaults::CONTROLLER_IMAGE, value_name = "IMAGE")]
+    pub control_plane_image: String,
+
     /// `spec.controllerName` of the `GatewayClass`es that are looked after, as the operator is told.
     #[arg(long, env = "SILVERBACK_CONTROLLER_NAME", default_value = crds::names::CONTROLLER, value_name = "NAME")]
     pub controller_name: String,
@@ -34,6 +38,7 @@ impl Manifests {
         Premises {
             settings: Settings { image: self.data_plane_image.clone() },
             controller: self.controller_name.clone(),
+            controller_image: self.control_plane_image.clone(),
             namespace: self.namespace.clone(),
         }
     }

@@ -4,14 +4,14 @@ use crds::DataPlane;
 use kube::Client;
 use runtime::metrics::Metrics;
 use webhooks::Kind;
-use webhooks::rules::read;
 
 use super::change::Change;
 use super::check::{self, Checks, Premises};
 use super::definitions::Definitions;
 use super::manifest::{Item, Manifest};
 use super::options::Render;
-use super::{Failed, Outcome, cluster, items, known, print, render, report, tell};
+use super::render::{Around, Made};
+use super::{Failed, Outcome, cluster, items, print, render, report, tell};
 
 /// Name of this program towards the API server.
 const USER_AGENT: &str = concat!("silverback/", env!("CARGO_PKG_VERSION"));
@@ -41,9 +41,10 @@ pub fn run(options: &Render) -> Result<Outcome, Failed> {
         }
         return compared(&items, &premises);
     }
-    let mut text = NOTICE.to_owned();
+    let (mut text, definitions) = (NOTICE.to_owned(), Definitions::new());
     for manifest in ours(&items) {
-        text += &objects(manifest, &premises, &checks)?;
+        let around = Around::of(manifest, (&items, &premises, &definitions));
+        text += &objects(manifest, &around, &checks)?;
     }
     print(&text)?;
     Ok(if refused.is_empty() { Outcome::Fine } else { Outcome::Found })
@@ -54,26 +55,18 @@ fn ours(items: &[Item]) -> impl Iterator<Item = &Manifest> {
 }
 
 /// The objects of one manifest, or why there are none. What is wrong with it has been told already.
-fn objects(manifest: &Manifest, premises: &Premises, checks: &Checks) -> Result<String, Failed> {
+fn objects(manifest: &Manifest, around: &Around<'_>, checks: &Checks) -> Result<String, Failed> {
     let title = render::title(manifest);
     let valid = checks.of(&manifest.file, manifest.at()).is_none_or(|checked| checked.problems.is_empty());
-    let object = dataplane(manifest, premises).filter(|_| valid);
-    match (render::nothing(manifest.kind), object) {
-        (Some(words), _) => Ok(format!("---\n# {title}: {words}.\n")),
-        (None, None) => Ok(format!("---\n# {title}: is invalid.\n")),
-        (None, Some(mut object)) => {
-            // The placeholder of admission, where the cluster makes the name.
-            read::complete(&mut object.metadata);
-            Ok(render::documents(manifest, &render::dataplane(&premises.settings, &object)?)?)
+    let made = if valid { render::made(around, manifest)? } else { None };
+    match made {
+        None => Ok(format!("---\n# {title}: is invalid.\n")),
+        Some(Made::Nothing(words)) => Ok(format!("---\n# {title}: {words}.\n")),
+        Some(Made::Objects(groups)) => {
+            let texts = groups.iter().map(|group| Ok(render::documents(manifest, group)?));
+            texts.collect()
         }
     }
-}
-
-/// The object as the reconciler would see it.
-fn dataplane(manifest: &Manifest, premises: &Premises) -> Option<DataPlane> {
-    let mut object = Definitions::new().stored(manifest.kind, &manifest.object);
-    known::complete(&mut object, &premises.namespace);
-    serde_json::from_value(object).ok()
 }
 
 fn compared(items: &[Item], premises: &Premises) -> Result<Outcome, Failed> {
@@ -83,9 +76,10 @@ fn compared(items: &[Item], premises: &Premises) -> Result<Outcome, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let client = runtime::client::connect(USER_AGENT, &Metrics::new(env!("CARGO_PKG_VERSION"))).await?;
-        let mut outcome = Outcome::Fine;
+        let (mut outcome, definitions) = (Outcome::Fine, Definitions::new());
         for manifest in ours(items) {
-            if !difference(&client, manifest, premises).await? {
+            let around = Around::of(manifest, (items, premises, &definitions));
+            if !difference(&client, manifest, &around).await? {
                 outcome = Outcome::Found;
             }
         }
@@ -94,18 +88,17 @@ fn compared(items: &[Item], premises: &Premises) -> Result<Outcome, Failed> {
 }
 
 /// Prints what would change for one manifest; whether that is nothing.
-async fn difference(client: &Client, manifest: &Manifest, premises: &Premises) -> Result<bool, Failed> {
+async fn difference(client: &Client, manifest: &Manifest, around: &Around<'_>) -> Result<bool, Failed> {
     let title = render::title(manifest);
-    if let Some(words) = render::nothing(manifest.kind) {
-        print(&format!("# {title}: {words}.\n"))?;
+    if manifest.kind != Kind::DataPlane {
+        print(&format!("# {title}: is not compared; only objects of a DataPlane are.\n"))?;
         return Ok(true);
     }
-    debug_assert_eq!(manifest.kind, Kind::DataPlane, "the only kind that has objects");
-    let object = dataplane(manifest, premises).ok_or("the manifest cannot be read")?;
-    if object.metadata.name.is_none() {
+    if manifest.text("/metadata/name").is_empty() {
         return Err(format!("{title}: without a name nothing can be compared").into());
     }
-    let changes = cluster::changes(client, &premises.settings, &object).await?;
+    let object: DataPlane = around.object(manifest).ok_or("the manifest cannot be read")?;
+    let changes = cluster::changes(client, around.settings(), &object).await?;
     let differences = changes.iter().map(Change::difference).collect::<Result<Vec<_>, _>>()?;
     let refused: Vec<_> = changes.iter().filter_map(|change| change.refused.clone()).collect();
     let same = differences.iter().all(String::is_empty) && refused.is_empty();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crds::defaults::CONTROLLER_WEBHOOK_PORT;
-use crds::k8s::{ByteString, Deployment, Secret, Service, ServiceAccount};
+use crds::k8s::{ByteString, Deployment, Lease, ObjectMeta, OwnerReference, Secret, Service, ServiceAccount};
 use crds::names::{self, annotations, labels, values};
 use crds::wanted::Wanted;
 use serde_json::{Map, Value, json};
@@ -29,6 +29,20 @@ pub fn deployment(identity: &Identity<'_>, template: &Value) -> Wanted<Deploymen
         "template": template,
     });
     Wanted::new(names::controller(identity.name), metadata(identity), fields([("spec", spec)]))
+}
+
+/// Which replica leads. It goes with its `ControlPlane` because it is made before Kong Ingress Controller would make it,
+/// with an owner reference, which that keeps.
+pub fn lease(identity: &Identity<'_>, name: &str) -> Lease {
+    // It is no child that the operator looks after.
+    let owner = OwnerReference { block_owner_deletion: None, controller: None, ..identity.owner.clone() };
+    let metadata = ObjectMeta {
+        name: Some(name.to_owned()),
+        namespace: Some(identity.namespace.to_owned()),
+        owner_references: Some(vec![owner]),
+        ..ObjectMeta::default()
+    };
+    Lease { metadata, ..Lease::default() }
 }
 
 /// A Secret with a certificate.

@@ -8,6 +8,7 @@ use crds::names;
 use crds::{ControlPlane, DataPlane};
 use serde_json::{Value, json};
 
+use super::beside;
 use super::namespaces::Watched;
 use super::pod::{CERTIFICATE_DIR, Facts};
 use super::switches;
@@ -36,6 +37,14 @@ pub fn variables(facts: &Facts<'_>) -> Vec<Value> {
     if let Some(gateway) = gateway(own.object) {
         set("GATEWAY_TO_RECONCILE", format!("{}/{gateway}", own.namespace));
     }
+    // What one writes into the status of an Ingress and the other does not know would be taken back for ever; and what was
+    // validated once need not be validated again.
+    if beside::is_one(own.object) {
+        set("UPDATE_STATUS", "false".into());
+        set("ADMISSION_WEBHOOK_LISTEN", "off".into());
+    } else {
+        set("ADMISSION_WEBHOOK_LISTEN", "0.0.0.0:8080".into());
+    }
     if let Watched::Only { namespaces, .. } = facts.watched {
         set("WATCH_NAMESPACE", namespaces.iter().cloned().collect::<Vec<_>>().join(","));
     }
@@ -63,7 +72,6 @@ pub fn variables(facts: &Facts<'_>) -> Vec<Value> {
 fn fixed() -> Vec<(String, String)> {
     let file = |name: &str| format!("{CERTIFICATE_DIR}/{name}");
     let all = [
-        ("ADMISSION_WEBHOOK_LISTEN", "0.0.0.0:8080".to_owned()),
         ("ANONYMOUS_REPORTS", "false".to_owned()),
         ("EMIT_KUBERNETES_EVENTS", "false".to_owned()),
         ("KONG_ADMIN_CA_CERT_FILE", file("ca.crt")),

@@ -4,7 +4,9 @@
 //! certificates. Out: its children as they are wanted and, from the children as they are, its status. What is wrong comes
 //! out as [`Invalid`], before anything is made.
 
+mod accepted;
 mod admission;
+mod beside;
 mod children;
 mod container;
 mod environment;
@@ -20,7 +22,7 @@ mod version;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crds::k8s::{
-    ClusterRole, ClusterRoleBinding, Deployment, OwnerReference, Role, RoleBinding, Secret, Service,
+    ClusterRole, ClusterRoleBinding, Deployment, Lease, OwnerReference, Role, RoleBinding, Secret, Service,
     ServiceAccount, ValidatingWebhookConfiguration,
 };
 use crds::names::{self, labels, values};
@@ -32,6 +34,8 @@ use crate::dataplane::{Reference, references};
 use crate::invalid::{Invalid, Problem};
 use version::Version;
 
+pub use accepted::{Verdict, as_told};
+pub use beside::{Beside, owner};
 pub use namespaces::{Watched, listed};
 pub use problems::{TEMPLATE, problems, surprises, template};
 pub use status::{Seen, failed, status};
@@ -70,6 +74,13 @@ pub struct Certificate {
     pub key: String,
     /// The authority that the other side is verified by.
     pub authority: String,
+}
+
+impl Certificate {
+    /// Tells this one from the next: pods read it once.
+    pub fn digest(&self) -> String {
+        names::digest(&format!("{}{}", self.chain, self.authority))
+    }
 }
 
 /// A `ControlPlane` that can be provisioned.
@@ -208,14 +219,23 @@ impl Valid<'_> {
         }
     }
 
-    /// Its pods.
-    pub fn deployment(&self, certificate: &Certificate) -> Wanted<Deployment> {
-        let digest = names::digest(&format!("{}{}", certificate.chain, certificate.authority));
-        children::deployment(&self.identity, &pod::with_certificate(&self.template, &digest))
+    /// The `ControlPlane`s of the further `DataPlane`s that it names.
+    pub fn beside(&self) -> Vec<Wanted<ControlPlane>> {
+        beside::of(&self.identity)
     }
 
-    /// The lease that tells which replica leads, where its name can be told.
-    pub fn election(&self) -> Option<&str> {
+    /// Its pods.
+    pub fn deployment(&self, certificate: &Certificate) -> Wanted<Deployment> {
+        children::deployment(&self.identity, &pod::with_certificate(&self.template, &certificate.digest()))
+    }
+
+    /// The lease that tells which replica leads, as it is made, where its name can be told.
+    pub fn lease(&self) -> Option<Lease> {
+        self.election().map(|name| children::lease(&self.identity, name))
+    }
+
+    /// The name of that lease.
+    fn election(&self) -> Option<&str> {
         container::value(&self.template, "CONTROLLER_ELECTION_ID")
     }
 

@@ -1,7 +1,7 @@
 //! The status of a `ControlPlane`, from what is around it.
 //!
-//! In: its Deployment, pods and `DataPlane` as they are. Out: its conditions. Whether Kong accepted a configuration is
-//! told by the pods of the `DataPlane`, which are ready when it has: Kong Ingress Controller itself is not asked.
+//! In: its Deployment, pods and `DataPlane` as they are, and what became of the last configuration. Out: its conditions.
+//! Whether Kong accepted a configuration at all is told by the pods of the `DataPlane`, which are ready when it has.
 
 use std::sync::Arc;
 
@@ -10,6 +10,8 @@ use crds::controlplane::ControlPlaneStatus;
 use crds::k8s::{Condition, Deployment, Pod, Timestamp};
 use crds::{ControlPlane, DataPlane};
 
+use super::accepted::{Verdict, accepted};
+use super::beside::Beside;
 use super::namespaces::Watched;
 use crate::dataplane::Reference;
 use crate::dataplane::trouble::{self, Trouble};
@@ -22,6 +24,10 @@ pub struct Seen<'a> {
     pub dataplane: Option<&'a DataPlane>,
     /// Its pods, where something is not as it should be.
     pub pods: &'a [Arc<Pod>],
+    /// The further `DataPlane`s that it names, each with its own `ControlPlane`.
+    pub beside: &'a [Beside],
+    /// What became of the last configuration, where that was asked.
+    pub verdict: Option<Verdict>,
     /// What the pods refer to and nobody has made.
     pub missing: &'a [Reference],
     /// Which namespaces are watched.
@@ -36,9 +42,17 @@ pub struct Seen<'a> {
 pub fn status(object: &ControlPlane, seen: &Seen<'_>) -> ControlPlaneStatus {
     let generation = object.metadata.generation;
     let mut conditions = of(object).to_vec();
-    for update in
-        [ready(object, seen), provisioned(object, seen), programmed(seen), granted(object, seen), kinds(seen)]
-    {
+    let programmed = programmed(seen);
+    let accepted = accepted(seen.verdict.as_ref(), programmed.status == Status::True, &conditions);
+    for update in [
+        ready(object, seen),
+        provisioned(object, seen),
+        programmed,
+        accepted,
+        granted(object, seen),
+        kinds(seen),
+    ] {
+        let update = seen.beside.iter().fold(update, |update, beside| beside.joined(update));
         conditions::set(&mut conditions, Update { generation, ..update }, seen.now);
     }
     ControlPlaneStatus { observed_generation: generation, conditions: Some(conditions) }

@@ -60,6 +60,29 @@ fn image(tag: &str) -> Value {
     with(json!({ "image": format!("kong/kubernetes-ingress-controller:{tag}") }))
 }
 
+#[test]
+fn each_further_dataplane_gets_a_controlplane_with_the_same_options() {
+    let kong = dataplane();
+    let found = found(&kong);
+    let spec = json!({ "dataplane": "kong", "dataplanes": ["inner", "a.b"], "ingressClass": "all" });
+    let object = controlplane(spec);
+    let valid = valid(&settings(), &object, &found).unwrap();
+    let beside = valid.beside();
+    let names: Vec<_> = beside.iter().map(Wanted::name).collect();
+    assert_eq!(names[0], "edge-inner");
+    assert!(names[1].starts_with("edge-a-b-"), "{names:?}");
+    let spec = &beside[0].body()["spec"];
+    assert_eq!(spec, &json!({ "dataplane": "inner", "ingressClass": "all" }));
+    let own = variable(&template(&object, &found), "UPDATE_STATUS");
+    assert_eq!(own, None);
+    let mut other = controlplane(spec.clone());
+    other.metadata.owner_references =
+        serde_json::from_value(beside[0].body()["metadata"]["ownerReferences"].clone()).unwrap();
+    let template = template(&other, &found);
+    assert_eq!(variable(&template, "UPDATE_STATUS").as_deref(), Some("false"));
+    assert_eq!(variable(&template, "ADMISSION_WEBHOOK_LISTEN").as_deref(), Some("off"));
+}
+
 fn rules(role: &Value) -> Vec<(String, String, Vec<String>)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let list = |value: &Value| value.as_array().unwrap().iter().map(text).collect::<Vec<_>>();
@@ -261,7 +284,17 @@ fn seen(
 ) -> ControlPlaneStatus {
     let object = controlplane(json!({ "dataplane": "kong" }));
     let now = Timestamp::from_second(100).unwrap();
-    let seen = Seen { deployment, dataplane, pods: &[], missing: &[], watched, definitions, now };
+    let seen = Seen {
+        deployment,
+        dataplane,
+        pods: &[],
+        beside: &[],
+        verdict: None,
+        missing: &[],
+        watched,
+        definitions,
+        now,
+    };
     status(&object, &seen)
 }
 

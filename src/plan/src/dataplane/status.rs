@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crds::DataPlane;
 use crds::conditions::{self, Status, Update, reasons, types};
 use crds::dataplane::{Address, AddressSource, AddressType, DataPlaneStatus};
-use crds::k8s::{Deployment, Pod, Service, Timestamp};
+use crds::k8s::{Condition, Deployment, Pod, Service, Timestamp};
 use crds::names::values;
 
 use super::references::Reference;
@@ -20,6 +20,8 @@ pub struct Seen<'a> {
     pub ingress: &'a Service,
     /// The pods.
     pub pods: &'a [Arc<Pod>],
+    /// What the `ControlPlane` that configures the pods says, where there is one.
+    pub controlplane: &'a [Condition],
     /// What the pods refer to and nobody has made.
     pub missing: &'a [Reference],
     /// The current time.
@@ -39,7 +41,10 @@ pub fn status(object: &DataPlane, seen: &Seen<'_>) -> DataPlaneStatus {
         rolled_out(object, seen, trouble),
         address(seen),
         resolved(seen),
-    ] {
+    ]
+    .into_iter()
+    .chain(crate::controlplane::as_told(seen.controlplane))
+    {
         conditions::set(&mut conditions, Update { generation, ..update }, seen.now);
     }
     let selector = super::selector(name, values::FIRST_TRACK);

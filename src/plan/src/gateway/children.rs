@@ -41,7 +41,7 @@ struct Marks {
 
 /// The children; none where the Gateway cannot be served at all.
 pub fn of(judged: &Judged<'_>) -> Option<Children> {
-    if !judged.verdict.is_provisioned {
+    if !judged.verdict.holds() {
         return None;
     }
     let marks = marks(judged.gateway)?;

@@ -19,9 +19,11 @@ const KNOWN: std::ops::RangeInclusive<u32> = 1..=6;
 /// The first one whose classes list features as objects.
 const LISTED: u32 = 3;
 /// What is supported, in the order of the names.
-const FEATURES: [&str; 9] = [
+const FEATURES: [&str; 10] = [
     "Gateway",
     "GatewayAddressEmpty",
+    // Gateway API has given this one another name: v1.6.0 has the next one, v1.6.3 this one.
+    "GatewayInfrastructure",
     "GatewayInfrastructurePropagation",
     "GatewayPort8080",
     "HTTPRoute",

@@ -33,7 +33,7 @@ pub use accepted::Verdict;
 pub use children::Children;
 pub use class::{UNMANAGED, is_unmanaged, status as class_status};
 pub use configuration::{Use, status as configuration_status};
-pub use parameters::{Place, absent, combined, of_class, of_gateway};
+pub use parameters::{Place, absent, combined, of as parameters, of_class, of_gateway};
 pub use routes::Route;
 pub use sets::{names_gateway, parent};
 pub use status::{Seen, failed};

@@ -3,6 +3,8 @@
 //! In: the references of a class and of a Gateway, and what they lead to. Out: one specification, or what is wrong. Of two
 //! specifications the Gateway's wins, field by field.
 
+use std::sync::Arc;
+
 use crds::names::GROUP;
 use crds::{GatewayConfiguration, GatewayConfigurationSpec, lists};
 use gateway_api::gatewayclasses::GatewayClass;
@@ -54,6 +56,24 @@ pub fn of_gateway(gateway: &Gateway) -> Result<Option<Place>, String> {
     known(&reference.group, &reference.kind, "spec.infrastructure.parametersRef")?;
     let namespace = gateway.metadata.namespace.clone().unwrap_or_default();
     Ok(Some(Place { namespace, name: reference.name.clone() }))
+}
+
+/// The configuration of a Gateway: that of its class, and its own over it, each as `find` finds it.
+///
+/// # Errors
+/// Which reference leads nowhere.
+pub fn of(
+    class: &GatewayClass,
+    gateway: &Gateway,
+    find: impl Fn(&Place) -> Option<Arc<GatewayConfiguration>>,
+) -> Result<GatewayConfigurationSpec, String> {
+    let found = |place: Option<Place>| match place {
+        Some(place) => find(&place).map(Some).ok_or_else(|| absent(&place)),
+        None => Ok(None),
+    };
+    let of_class = of_class(class).and_then(&found).map_err(|words| format!("GatewayClass: {words}"))?;
+    let own = of_gateway(gateway).and_then(found)?;
+    Ok(combined(of_class.as_deref(), own.as_deref()))
 }
 
 fn known(group: &str, kind: &str, at: &str) -> Result<(), String> {

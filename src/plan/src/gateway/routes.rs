@@ -1,7 +1,7 @@
 //! How many routes are attached to a listener.
 //!
 //! In: routes with what Kong Ingress Controller says of them, and a listener. Out: a number. Never: whether a route is
-//! accepted; that is Kong Ingress Controller's to say, and only what it has accepted counts.
+//! accepted; that is Kong Ingress Controller's to say, and of a listener that can serve only what it has accepted counts.
 
 use crds::conditions;
 use crds::gatewayapi::{GROUP, ParentRef, RouteSpec, RouteStatus};
@@ -44,7 +44,10 @@ pub fn attached(
             && (!NAMED.contains(&route.kind)
                 || hosts::attaches(entry.listener.hostname.as_deref(), &route.spec.hostnames))
             && wanted.any(|parent| {
-                selects(parent, &entry.listener) && is_accepted(route, parent, unit, controller)
+                selects(parent, &entry.listener)
+                    // Kong Ingress Controller 3 refuses every route of a listener that is not programmed, where Gateway
+                    // API counts routes whatever the status of the listener is.
+                    && (!entry.is_valid() || is_accepted(route, parent, unit, controller))
             })
             && allowed.lets(unit.namespace, route.namespace, world)
     });

@@ -100,7 +100,7 @@ impl Judged<'_> {
     }
 
     fn provisioned(&self) -> Said {
-        if self.verdict.is_provisioned {
+        if self.verdict.holds() {
             let words = "its DataPlane, ControlPlane and NetworkPolicy are as wanted".to_owned();
             return (Status::True, PROVISIONED, words);
         }
@@ -144,12 +144,27 @@ impl Judged<'_> {
         if let Some((reason, words)) = address {
             return (Status::False, reason, words.clone());
         }
-        let mut open = listeners.iter().filter(|listener| found::holds(&listener.conditions, PROGRAMMED));
-        if open.next().is_none() {
+        if is_open(listeners) {
+            return (Status::True, PROGRAMMED, "its DataPlane serves it".to_owned());
+        }
+        if self.own.iter().any(|counted| counted.entry.is_valid()) && !self.waits_no_more() {
             return (Status::False, PENDING, "its DataPlane opens its listeners".to_owned());
         }
-        (Status::True, PROGRAMMED, "its DataPlane serves it".to_owned())
+        let words = "its DataPlane is ready to serve it; no listener is served yet".to_owned();
+        (Status::True, PROGRAMMED, words)
     }
+
+    /// Whether it was programmed while no listener was: the first that becomes valid takes nothing away.
+    fn waits_no_more(&self) -> bool {
+        let Some(before) = &self.gateway.status else { return false };
+        let conditions = before.conditions.as_deref().unwrap_or_default();
+        found::holds(conditions, PROGRAMMED) && !is_open(before.listeners.as_deref().unwrap_or_default())
+    }
+}
+
+/// Whether one of the listeners is served.
+fn is_open(listeners: &[GatewayStatusListeners]) -> bool {
+    listeners.iter().any(|listener| found::holds(&listener.conditions, PROGRAMMED))
 }
 
 /// Without what was said of children that are gone.

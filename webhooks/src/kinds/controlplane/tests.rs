@@ -52,6 +52,27 @@ fn a_dataplane_is_configured_by_one() {
 }
 
 #[test]
+fn a_further_dataplane_is_configured_by_one_as_well() {
+    let mut world = world();
+    let spec = json!({ "dataplane": "free", "dataplanes": ["used", "none"] });
+    let (problems, warnings) = of(&world, &spec, None);
+    assert!(
+        problems.len() == 1
+            && problems[0].starts_with("spec.dataplanes[0]: ")
+            && problems[0].contains("\"other\""),
+        "{problems:?}"
+    );
+    assert_eq!(warnings, ["spec.dataplanes[1]: there is no DataPlane \"none\" in this namespace"]);
+    assert_eq!(of(&world, &spec, Some(&object(&spec))).0, [] as [&str; 0], "it was before");
+    // That which was made for it does not stand in its way, nor the other way round.
+    let owner = json!([{ "apiVersion": "v1", "kind": "ControlPlane", "name": "edge", "uid": "u", "controller": true }]);
+    let made =
+        json!({ "metadata": { "name": "other", "ownerReferences": owner }, "spec": { "dataplane": "used" } });
+    world.controlplanes = vec![Arc::new(serde_json::from_value(made).unwrap())];
+    assert_eq!(of(&world, &spec, None).0, [] as [&str; 0]);
+}
+
+#[test]
 fn a_namespace_that_grants_nothing_is_told() {
     let spec = json!({ "dataplane": "free", "watchNamespaces": { "type": "list", "list": ["team", "open", "closed"] } });
     let (problems, warnings) = of(&world(), &spec, None);

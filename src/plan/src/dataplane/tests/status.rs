@@ -40,7 +40,10 @@ fn waiting(reason: &str, message: &str) -> Arc<Pod> {
 }
 
 fn seen(deployment: &Deployment, service: &Service, pods: &[Arc<Pod>]) -> crds::dataplane::DataPlaneStatus {
-    status(&dataplane(json!({})), &Seen { deployment, ingress: service, pods, missing: &[], now: now() })
+    status(
+        &dataplane(json!({})),
+        &Seen { deployment, ingress: service, pods, controlplane: &[], missing: &[], now: now() },
+    )
 }
 
 fn condition<'a>(status: &'a crds::dataplane::DataPlaneStatus, type_: &str) -> (&'a str, &'a str, &'a str) {
@@ -123,7 +126,17 @@ fn what_is_being_added_is_not_missed() {
     );
     let ingress = service("ClusterIP", json!([]));
     let at = |object: &DataPlane, pods: &[Arc<Pod>]| {
-        status(object, &Seen { deployment: &two_of_five, ingress: &ingress, pods, missing: &[], now: now() })
+        status(
+            object,
+            &Seen {
+                deployment: &two_of_five,
+                ingress: &ingress,
+                pods,
+                controlplane: &[],
+                missing: &[],
+                now: now(),
+            },
+        )
     };
     let fixed = dataplane(json!({"deployment": {"replicas": 5}}));
     assert_eq!(condition(&at(&fixed, &[]), types::READY).0, "False", "it was never ready");
@@ -149,7 +162,14 @@ fn a_strategy_that_nobody_acts_on_is_said() {
     let (deployment, ingress) = (serving(), service("ClusterIP", json!([])));
     let status = status(
         &object,
-        &Seen { deployment: &deployment, ingress: &ingress, pods: &[], missing: &[], now: now() },
+        &Seen {
+            deployment: &deployment,
+            ingress: &ingress,
+            pods: &[],
+            controlplane: &[],
+            missing: &[],
+            now: now(),
+        },
     );
     assert!(condition(&status, types::ROLLED_OUT).2.contains("not acted on yet"));
 }
@@ -285,7 +305,10 @@ fn what_is_referred_to_and_missing_is_named() {
     let starting = deployment(json!({"replicas": 1}), json!({"observedGeneration": 2, "replicas": 1}));
     let ingress = service("ClusterIP", json!([]));
     let with = |deployment: &Deployment, missing: &[Reference]| {
-        status(&dataplane(json!({})), &Seen { deployment, ingress: &ingress, pods: &[], missing, now: now() })
+        status(
+            &dataplane(json!({})),
+            &Seen { deployment, ingress: &ingress, pods: &[], controlplane: &[], missing, now: now() },
+        )
     };
     let status = with(&starting, &missing);
     for type_ in [types::READY, types::RESOLVED_REFS] {
@@ -316,7 +339,17 @@ fn a_status_seen_twice_is_the_same() {
     let mut object = dataplane(json!({}));
     let (deployment, ingress) = (serving(), service("ClusterIP", json!([])));
     let at = |object: &DataPlane, now| {
-        status(object, &Seen { deployment: &deployment, ingress: &ingress, pods: &[], missing: &[], now })
+        status(
+            object,
+            &Seen {
+                deployment: &deployment,
+                ingress: &ingress,
+                pods: &[],
+                controlplane: &[],
+                missing: &[],
+                now,
+            },
+        )
     };
     let first = at(&object, now());
     object.status = Some(first.clone());

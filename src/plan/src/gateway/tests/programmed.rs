@@ -71,6 +71,24 @@ fn what_is_served_stays_programmed_while_pods_are_rolled_and_what_is_new_waits()
 }
 
 #[test]
+fn a_gateway_that_waits_for_a_certificate_stays_programmed_when_it_comes() {
+    let https = json!({ "name": "x", "port": 443, "protocol": "HTTPS", "tls": { "certificateRefs": [{ "name": "c" }] } });
+    let mut object = listening(json!([https]));
+    let address = json!([{ "value": "192.0.2.1", "sourceType": "PublicLoadBalancer" }]);
+    let rolling = dataplane(&[("Ready", "True"), ("RolledOut", "False")], address);
+    let around = Around::with_certificate("team/c");
+    let fresh = judged(&object, &known(&around)).status(&seen(&rolling));
+    assert_eq!(of_gateway_status(&fresh, PROGRAMMED), ("False", "Pending"), "its port is not open yet");
+    object.status = Some(status_of(&object, &seen(&serving())));
+    let judged = judged(&object, &known(&around));
+    let status = judged.status(&seen(&rolling));
+    assert_eq!(of_listener(&status, "x", PROGRAMMED), ("False", "Pending"));
+    assert_eq!(of_gateway_status(&status, PROGRAMMED), ("True", "Programmed"));
+    let down = dataplane(&[("Ready", "False")], json!([]));
+    assert_eq!(of_gateway_status(&judged.status(&seen(&down)), PROGRAMMED), ("False", "Pending"));
+}
+
+#[test]
 fn parameters_that_lead_nowhere_and_addresses_of_no_known_type_are_not_accepted() {
     let around = Around::default();
     let broken =

@@ -145,3 +145,24 @@ fn routes_count_for_a_listener_that_is_not_accepted() {
     let made = [route("HTTPRoute", "team", json!([{ "name": "edge" }]), json!([]))];
     assert_eq!(counted(json!([http, tcp]), &made, &Around::default()), [1, 0]);
 }
+
+#[test]
+fn routes_count_for_a_listener_without_its_certificate_though_nobody_can_accept_them() {
+    let tls = json!({ "certificateRefs": [{ "name": "absent" }] });
+    let http = json!({ "name": "a", "port": 80, "protocol": "HTTP", "hostname": "a.com" });
+    let https =
+        json!({ "name": "b", "port": 443, "protocol": "HTTPS", "hostname": "b.com", "tls": tls.clone() });
+    let mut all = [
+        route("HTTPRoute", "team", json!([{ "name": "edge" }]), json!(["b.com"])),
+        route("HTTPRoute", "team", json!([{ "name": "edge", "sectionName": "a" }]), json!([])),
+        route("HTTPRoute", "team", json!([{ "name": "edge" }]), json!(["c.com"])),
+        route("HTTPRoute", "other", json!([{ "name": "edge", "namespace": "team" }]), json!(["b.com"])),
+        route("TLSRoute", "team", json!([{ "name": "edge" }]), json!(["b.com"])),
+    ];
+    for made in &mut all {
+        made.status.parents[0].conditions[0].status = "False".into();
+    }
+    assert_eq!(counted(json!([http, https]), &all, &Around::default()), [0, 1]);
+    let served = Around::with_certificate("team/absent");
+    assert_eq!(counted(json!([http, https]), &all, &served), [0, 0], "then it is for others to say");
+}

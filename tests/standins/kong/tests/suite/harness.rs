@@ -176,12 +176,17 @@ impl Kong {
                 value.replace("{admin}", &admin.to_string()).replace("{proxy}", &proxy.to_string()),
             );
         }
-        let child = command.arg("docker-start").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let said = folder.path().join("stderr");
+        let errors = std::fs::File::create(&said).unwrap();
+        let child = command.arg("docker-start").stdout(Stdio::null()).stderr(errors).spawn().unwrap();
         let mut kong = Self { child, folder, proxy, tls, admin, status };
         until("the listeners", || {
             let ended = kong.child.try_wait().unwrap();
-            assert!(ended.is_none(), "ended at start: {ended:?}");
-            connect(kong.status).ok()
+            let words = || std::fs::read_to_string(&said).unwrap_or_default();
+            assert!(ended.is_none(), "ended at start: {ended:?}: {}", words());
+            // Its process number is written when all else is done.
+            let begun = kong.prefix().join("pids/nginx.pid").exists();
+            connect(kong.status).ok().filter(|_| begun)
         });
         kong
     }
