@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-/// The checkout.
+/// The checkout that this program was started in. Clones share what is built, so that it may have been compiled in another
+/// one: cargo says where it is run, if only for which package.
 pub fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_path_buf()
+    let built = || PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let here = env::var_os("CARGO_MANIFEST_DIR").map_or_else(built, PathBuf::from);
+    let is_root = |folder: &&Path| folder.join("Cargo.lock").is_file();
+    here.ancestors().find(is_root).unwrap_or(&here).to_path_buf()
 }
 
 /// The operator's program.

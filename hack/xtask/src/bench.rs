@@ -17,6 +17,7 @@ mod memory;
 mod place;
 mod provision;
 mod requests;
+mod settled;
 mod usage;
 
 use std::path::PathBuf;

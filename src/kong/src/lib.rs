@@ -2,6 +2,12 @@
 //!
 //! In: addresses. Out: what was answered, read into values. It decides nothing, and it never speaks to Kubernetes.
 
+pub mod admin;
+pub mod attended;
 pub mod controller;
+mod exchange;
 pub mod exposition;
+pub mod figures;
+mod lines;
+pub mod parity;
 pub mod scrape;

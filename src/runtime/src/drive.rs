@@ -5,6 +5,7 @@
 //! keep the others from their turns: not by being touched without end, not by hanging, not by a panic.
 
 mod attempts;
+mod postpone;
 mod turns;
 
 use std::any::Any;
@@ -31,6 +32,7 @@ use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::writer::{self, Writer, Written};
 use attempts::Attempts;
+use postpone::Postponed;
 
 /// How many objects of one kind are reconciled at a time.
 const CONCURRENCY: usize = 16;
@@ -145,6 +147,7 @@ struct Loop<R: Reconciler> {
     kit: Kit,
     queue: Mutex<Queue<Key<R>>>,
     attempts: Mutex<Attempts<Key<R>>>,
+    postponed: Mutex<Postponed<Key<R>>>,
     /// Number of reconciles so far: what sets the log lines of one apart from those of the next.
     number: AtomicU64,
 }
@@ -165,6 +168,7 @@ pub async fn drive<R: Reconciler>(
         kit,
         queue: Mutex::default(),
         attempts: Mutex::default(),
+        postponed: Mutex::default(),
         number: AtomicU64::new(0),
     });
     let shown = Arc::downgrade(&cx);
@@ -205,6 +209,7 @@ impl<R: Reconciler> Loop<R> {
             // Gone or going; its children go by their owner references.
             _ => {
                 self.forget(&key);
+                self.postponed().forget(&key);
                 None
             }
         }
@@ -260,15 +265,16 @@ impl<R: Reconciler> Loop<R> {
         if next.is_err() {
             span.record("otel.status_code", "ERROR");
         }
+        let later = status.as_ref().and_then(|status| self.later(key, &object, (status, next)));
         let published = match &status {
-            Some(status) => self.publish(&object, status).await,
-            None => true,
+            Some(status) if later.is_none() => self.publish(key, &object, status).await,
+            _ => true,
         };
         self.kit.metrics.reconciled(&R::Kind::kind(&()), result, started.elapsed());
         match (published, next) {
             (true, Ok(next)) => {
                 self.forget(key);
-                after(next)
+                after(next).into_iter().chain(later).min()
             }
             (false, Ok(_)) => self.count(key, Impact::Transient).1,
             // Not published either: an error of the user's is not waited for before it is shown.
@@ -297,16 +303,27 @@ impl<R: Reconciler> Loop<R> {
         pause
     }
 
+    /// How long the status may stay unwritten: while something is under way and it decides nothing. The look that
+    /// follows writes what is true by then.
+    fn later(&self, key: &Key<R>, object: &R::Kind, (status, next): Said<'_, R>) -> Option<Duration> {
+        let is_under_way = matches!(next, Ok(Next::Waiting(_)));
+        let is_other = object.status() != Some(status);
+        let waits = is_under_way && is_other && !postpone::decides(object.status(), status);
+        if waits { self.postponed().rest(key, Instant::now()) } else { None }
+    }
+
     /// Writes the status if it is another one, and tells of transitions. Returns whether it is published.
-    async fn publish(&self, object: &R::Kind, status: &R::Status) -> bool {
+    async fn publish(&self, key: &Key<R>, object: &R::Kind, status: &R::Status) -> bool {
         if object.status() == Some(status) {
+            self.postponed().forget(key);
             return true;
         }
         match self.kit.writer.status(object, status).await {
             Ok(written) => {
                 self.hub.note(written);
+                self.postponed().forget(key);
                 let before = object.status().map(R::conditions).unwrap_or_default();
-                self.kit.events.transitions(&object.object_ref(&()), before, R::conditions(status));
+                self.kit.events.of(object, before, R::conditions(status));
                 true
             }
             Err(error) => {
@@ -328,7 +345,14 @@ impl<R: Reconciler> Loop<R> {
     fn attempts(&self) -> MutexGuard<'_, Attempts<Key<R>>> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn postponed(&self) -> MutexGuard<'_, Postponed<Key<R>>> {
+        self.postponed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
+
+/// A status, and how the reconcile goes on that came to it.
+type Said<'a, R> = (&'a <R as Reconciler>::Status, Result<Next, Option<Duration>>);
 
 /// The status that shows a failure, when to try again, and the label of the metric.
 type Failed<R> = (Option<<R as Reconciler>::Status>, Result<Next, Option<Duration>>, &'static str);
@@ -376,3 +400,7 @@ fn log(error: &impl Failure, pause: Option<Duration>) {
 #[cfg(test)]
 #[path = "drive_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "drive_late_tests.rs"]
+mod late_tests;

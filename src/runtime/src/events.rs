@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crds::conditions::{self, types};
-use crds::k8s::{Condition, Event, MicroTime, ObjectMeta, ObjectReference};
+use crds::gatewayapi;
+use crds::k8s::{Condition, Event, MicroTime, ObjectMeta, ObjectReference, OwnerReference};
+use crds::names;
+use kube::{Resource, ResourceExt};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
@@ -16,6 +19,10 @@ use crate::clock;
 use crate::writer::Writer;
 
 const TRUE: &str = "True";
+/// Gateway API's word for what is under way.
+const PENDING: &str = "Pending";
+/// Group and kind of those whose parts have events of failures only.
+const WHOLES: [(&str, &str); 2] = [(gatewayapi::GROUP, "Gateway"), (names::GROUP, "ControlPlane")];
 /// Longest note the API takes, in bytes.
 const LONGEST_NOTE: usize = 1024;
 /// How many events are on their way at a time; more wait, and keep no reconcile waiting.
@@ -40,7 +47,19 @@ impl Events {
 
     /// Publishes what changed between `before` and `after`, in the background.
     pub fn transitions(&self, regarding: &ObjectReference, before: &[Condition], after: &[Condition]) {
-        for condition in changed(before, after) {
+        self.tell(regarding, changed(Some(types::READY), before, after));
+    }
+
+    /// The same of an object: of one that is a part of another one of ours, its failures and their ends only.
+    pub fn of<K>(&self, object: &K, before: &[Condition], after: &[Condition])
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        self.tell(&object.object_ref(&()), changed(whole(object, after), before, after));
+    }
+
+    fn tell<'a>(&self, regarding: &ObjectReference, changed: impl Iterator<Item = &'a Condition>) {
+        for condition in changed {
             let event = self.event(regarding, condition);
             let (writer, limit) = (self.writer.clone(), Arc::clone(&self.limit));
             self.under_way.spawn(async move {
@@ -87,20 +106,42 @@ impl Events {
     }
 }
 
-fn changed<'a>(before: &'a [Condition], after: &'a [Condition]) -> impl Iterator<Item = &'a Condition> {
-    after.iter().filter(|new| {
+/// The type of condition that tells that the whole is ready. What was made for a Gateway or a `ControlPlane` is a part of
+/// it, and has none: that it is ready is told once, of its owner.
+fn whole<K: Resource>(object: &K, conditions: &[Condition]) -> Option<&'static str> {
+    let is_theirs = |owner: &OwnerReference| {
+        let group = owner.api_version.split('/').next().unwrap_or_default();
+        WHOLES.contains(&(group, &owner.kind))
+    };
+    if object.owner_references().iter().any(|owner| owner.controller == Some(true) && is_theirs(owner)) {
+        return None;
+    }
+    let has_ready = conditions::get(conditions, types::READY).is_some();
+    Some(if has_ready { types::READY } else { types::PROGRAMMED })
+}
+
+fn changed<'a>(
+    whole: Option<&'static str>,
+    before: &'a [Condition],
+    after: &'a [Condition],
+) -> impl Iterator<Item = &'a Condition> {
+    after.iter().filter(move |new| {
         let old = before.iter().find(|old| old.type_ == new.type_);
         let moved = old.is_none_or(|old| old.status != new.status || old.reason != new.reason);
-        moved && is_told(old, new)
+        moved && is_told(whole, old, new)
     })
 }
 
 /// Every failure and its end, and that the whole is ready. Steps on the way are told by the conditions alone:
 /// an event for each would bury the others.
-fn is_told(old: Option<&Condition>, new: &Condition) -> bool {
-    let fails =
-        |condition: &Condition| condition.status != TRUE && !conditions::is_progress(&condition.reason);
-    if new.status == TRUE { new.type_ == types::READY || old.is_some_and(fails) } else { fails(new) }
+fn is_told(whole: Option<&str>, old: Option<&Condition>, new: &Condition) -> bool {
+    let fails = |condition: &Condition| is_failure(&condition.status, &condition.reason);
+    if new.status == TRUE { whole == Some(&new.type_) || old.is_some_and(fails) } else { fails(new) }
+}
+
+/// Whether a condition of that status and reason tells of something wrong rather than of something under way.
+pub(crate) fn is_failure(status: &str, reason: &str) -> bool {
+    status != TRUE && reason != PENDING && !conditions::is_progress(reason)
 }
 
 /// A condition that is false because somebody has to act is a warning.
@@ -131,19 +172,19 @@ mod tests {
         }
     }
 
+    fn told(before: &[Condition], after: &[Condition]) -> usize {
+        changed(Some(types::READY), before, after).count()
+    }
+
     #[test]
     fn only_a_new_status_or_reason_is_told() {
         let before = [condition("False", "CrashLoop", "exit code 1")];
         let reworded = [condition("False", "CrashLoop", "exit code 2")];
-        assert_eq!(changed(&before, &reworded).count(), 0);
-        assert_eq!(changed(&before, &[condition("False", "ImagePullFailed", "x")]).count(), 1);
-        assert_eq!(changed(&before, &[condition("True", "Ready", "x")]).count(), 1);
-        assert_eq!(changed(&[], &before).count(), 1);
-        assert_eq!(
-            changed(&before, &[condition("False", "WaitingToBecomeReady", "x")]).count(),
-            0,
-            "mere progress"
-        );
+        assert_eq!(told(&before, &reworded), 0);
+        assert_eq!(told(&before, &[condition("False", "ImagePullFailed", "x")]), 1);
+        assert_eq!(told(&before, &[condition("True", "Ready", "x")]), 1);
+        assert_eq!(told(&[], &before), 1);
+        assert_eq!(told(&before, &[condition("False", "WaitingToBecomeReady", "x")]), 0, "mere progress");
     }
 
     #[test]
@@ -153,8 +194,46 @@ mod tests {
             ..condition(status, reason, "m")
         };
         let done = [rolled_out("True", "RolledOut")];
-        assert_eq!(changed(&[rolled_out("False", "Progressing")], &done).count(), 0);
-        assert_eq!(changed(&[rolled_out("False", "ImagePullFailed")], &done).count(), 1);
+        assert_eq!(told(&[rolled_out("False", "Progressing")], &done), 0);
+        assert_eq!(told(&[rolled_out("False", "ImagePullFailed")], &done), 1);
+    }
+
+    #[test]
+    fn a_part_that_becomes_ready_is_told_by_its_owner() {
+        let owned = |version: &str, kind: &str, controls: bool| {
+            let mut object = crds::DataPlane::new("edge", crds::dataplane::DataPlaneSpec::default());
+            let owner = OwnerReference {
+                api_version: version.into(),
+                controller: controls.then_some(true),
+                kind: kind.into(),
+                ..OwnerReference::default()
+            };
+            object.metadata.owner_references = Some(vec![owner]);
+            object
+        };
+        let (gateway, ready) = ("gateway.networking.k8s.io/v1", [condition("True", "Ready", "x")]);
+        let whole_of = |object: &crds::DataPlane| whole(object, &ready);
+        assert_eq!(whole_of(&owned(gateway, "Gateway", true)), None);
+        assert_eq!(whole_of(&owned("gateway-operator.konghq.com/v1beta1", "ControlPlane", true)), None);
+        assert_eq!(whole_of(&owned(gateway, "Gateway", false)), Some(types::READY), "merely refers to it");
+        assert_eq!(whole_of(&owned("example.com/v1", "Gateway", true)), Some(types::READY));
+        let waiting = [condition("False", "WaitingToBecomeReady", "x")];
+        assert_eq!(changed(None, &waiting, &ready).count(), 0);
+        let failed = [condition("False", "CrashLoop", "x")];
+        assert_eq!(changed(None, &waiting, &failed).count(), 1, "a failure is told of every part");
+        assert_eq!(changed(None, &failed, &ready).count(), 1, "and so is its end");
+    }
+
+    #[test]
+    fn what_is_pending_is_no_failure_and_a_gateway_that_is_programmed_is_whole() {
+        let programmed = |status: &str, reason: &str| {
+            [Condition { type_: "Programmed".into(), ..condition(status, reason, "x") }]
+        };
+        let (pending, done) = (programmed("False", "Pending"), programmed("True", "Programmed"));
+        let object = crds::DataPlane::new("edge", crds::dataplane::DataPlaneSpec::default());
+        let whole = whole(&object, &done);
+        assert_eq!(changed(whole, &[], &pending).count(), 0);
+        assert_eq!(changed(whole, &pending, &done).count(), 1);
     }
 
     #[test]

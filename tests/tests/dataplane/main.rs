@@ -27,7 +27,7 @@ use tests::world::{self, SOON, Scenario};
 use tests::{artifacts, http, install, scenarios, wait};
 
 /// How long a child may be missing. It takes milliseconds; the rest is for a busy machine.
-const BACK: Duration = Duration::from_secs(5);
+const BACK: Duration = Duration::from_secs(15);
 
 fn main() -> ExitCode {
     let scenarios: &[world::Named] = scenarios![

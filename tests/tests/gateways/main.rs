@@ -29,7 +29,7 @@ use tests::world::{self, SOON, Scenario};
 use tests::{artifacts, scenarios, wait};
 
 /// How long what the operator does at once may take. It takes milliseconds; the rest is for a busy machine.
-const BACK: Duration = Duration::from_secs(5);
+const BACK: Duration = Duration::from_secs(15);
 const CONTROLLER: &str = "konghq.com/gateway-operator";
 
 fn main() -> ExitCode {
@@ -42,6 +42,7 @@ fn main() -> ExitCode {
             steady::settled_nothing_is_written_by_anybody,
             steady::a_data_plane_is_scaled_while_its_routes_answer,
             several::one_control_plane_serves_three_gateways,
+            several::a_control_plane_without_a_class_serves_no_gateway,
             abroad::a_route_from_abroad_is_let_in_and_divides_by_weight,
             streams::streams_reach_their_backends,
             classes::a_class_is_accepted_and_broken_parameters_heal,

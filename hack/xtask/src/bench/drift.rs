@@ -3,6 +3,7 @@
 //! In: a fleet that is Ready. Out: a time for each repair: from before the request that did the damage until a
 //! watch of our own shows the child as it was. The way to the API server and back is part of it.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
+use super::figures::Spread;
 use super::fleet::{self, Fleet};
 
 /// How long a repair may take at most; much more than the goal.
@@ -27,38 +29,105 @@ struct Damage {
     edit: Option<(&'static str, Value)>,
 }
 
-/// Damages children one after the other, each of another DataPlane, and times each repair.
-pub async fn repairs(client: &Client, fleet: &Fleet, count: usize) -> Result<Vec<Duration>> {
-    let ways = ways();
-    let mut took = Vec::new();
-    for (round, damage) in (0..count).zip(ways.iter().cycle()) {
-        let owner = fleet::name(round % fleet.count);
+/// Whose children are damaged, and how.
+pub struct Owners {
+    namespace: String,
+    names: Vec<String>,
+    ways: Vec<Damage>,
+}
+
+/// Children of `DataPlane`s.
+pub fn of_dataplanes(fleet: &Fleet) -> Owners {
+    let names = (0..fleet.count).map(fleet::name).collect();
+    Owners { namespace: fleet.namespace.clone(), names, ways: of_dataplane() }
+}
+
+/// Children of Gateways, and of the control planes of Gateways.
+pub fn of_gateways(namespace: &str, names: Vec<String>) -> Owners {
+    Owners { namespace: namespace.to_owned(), names, ways: of_gateway() }
+}
+
+/// How long repairs took, by what was damaged.
+#[derive(Default)]
+pub struct Repairs(BTreeMap<String, Vec<Duration>>);
+
+impl Repairs {
+    /// All of them.
+    pub fn all(&self) -> Option<Spread> {
+        Spread::of(self.0.values().flatten().copied().collect())
+    }
+
+    /// The slowest of each, in milliseconds.
+    pub fn slowest(&self) -> BTreeMap<String, f64> {
+        let slowest =
+            |took: &Vec<Duration>| took.iter().max().map_or(0.0, |most| most.as_secs_f64() * 1000.0);
+        self.0.iter().map(|(what, took)| (what.clone(), slowest(took))).collect()
+    }
+}
+
+/// Damages children one after the other, each of another owner, and times each repair.
+pub async fn repairs(client: &Client, owners: &Owners, count: usize) -> Result<Repairs> {
+    let mut took = Repairs::default();
+    let each = owners.ways.iter().cycle().zip(owners.names.iter().cycle());
+    for (damage, owner) in each.take(count) {
         let (group, version, kind) = damage.api;
         let resource = ApiResource::from_gvk(&kube::core::GroupVersionKind::gvk(group, version, kind));
-        let api = Api::namespaced_with(client.clone(), &fleet.namespace, &resource);
-        let name = (damage.name)(&owner);
+        let api = Api::namespaced_with(client.clone(), &owners.namespace, &resource);
+        let name = (damage.name)(owner);
         let repaired = tokio::time::timeout(DEADLINE, repair(&api, &name, damage)).await;
-        took.push(repaired.with_context(|| format!("{kind} {name} did not come back in {DEADLINE:?}"))??);
+        let repaired =
+            repaired.with_context(|| format!("{kind} {name} did not come back in {DEADLINE:?}"))??;
+        let done = if damage.edit.is_some() { "edited" } else { "deleted" };
+        took.0.entry(format!("{kind} {done}")).or_default().push(repaired);
     }
     Ok(took)
 }
 
-fn ways() -> Vec<Damage> {
-    let (core, apps) = (("", "v1", "Service"), ("apps", "v1", "Deployment"));
+const SERVICE: (&str, &str, &str) = ("", "v1", "Service");
+const DEPLOYMENT: (&str, &str, &str) = ("apps", "v1", "Deployment");
+
+fn of_dataplane() -> Vec<Damage> {
     let deployment = |owner: &str| names::deployment(owner, values::FIRST_TRACK);
     vec![
-        Damage { api: core, name: names::ingress_service, edit: None },
+        Damage { api: SERVICE, name: names::ingress_service, edit: None },
         Damage {
-            api: core,
+            api: SERVICE,
             name: names::ingress_service,
             edit: Some(("/spec/selector/app", json!("nobody"))),
         },
-        Damage { api: apps, name: deployment, edit: None },
-        Damage { api: core, name: names::admin_service, edit: None },
+        Damage { api: DEPLOYMENT, name: deployment, edit: None },
+        Damage { api: SERVICE, name: names::admin_service, edit: None },
         Damage {
-            api: apps,
+            api: DEPLOYMENT,
             name: deployment,
             edit: Some(("/spec/template/spec/terminationGracePeriodSeconds", json!(70))),
+        },
+    ]
+}
+
+fn of_gateway() -> Vec<Damage> {
+    let same = |owner: &str| owner.to_owned();
+    let group = "gateway-operator.konghq.com";
+    let rights = "rbac.authorization.k8s.io";
+    vec![
+        Damage { api: ("networking.k8s.io", "v1", "NetworkPolicy"), name: names::network_policy, edit: None },
+        Damage {
+            api: (group, "v1beta1", "ControlPlane"),
+            name: same,
+            edit: Some(("/spec/dataplane", json!("another"))),
+        },
+        Damage { api: SERVICE, name: names::controller_webhook, edit: None },
+        Damage { api: (rights, "v1", "Role"), name: names::controller, edit: Some(("/rules", json!([]))) },
+        Damage { api: (rights, "v1", "RoleBinding"), name: names::controller, edit: None },
+        Damage {
+            api: DEPLOYMENT,
+            name: names::controller,
+            edit: Some(("/spec/template/spec/securityContext/seccompProfile/type", json!("Unconfined"))),
+        },
+        Damage {
+            api: (group, "v1beta1", "DataPlane"),
+            name: same,
+            edit: Some(("/spec/deployment/podTemplateSpec/spec/containers", json!([]))),
         },
     ]
 }

@@ -4,7 +4,7 @@
 //! control plane of its own.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use crds::conditions;
@@ -18,13 +18,14 @@ use kube::{Client, ResourceExt};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Output;
 use super::figures::{Goal, Spread, megabytes, number, plain};
 use super::fleet::{AT_A_TIME, DEADLINE};
 use super::machine::Machine;
 use super::place::{Place, REAL, Runs};
 use super::requests::Requests;
+use super::settled::{Rest, Restart};
 use super::usage::Usage;
+use super::{Output, drift, settled};
 use crate::show::Story;
 
 /// Name of the class, of its configuration and of the namespace.
@@ -46,6 +47,9 @@ pub struct Arguments {
     /// How long to watch the settled operator, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     idle: u64,
+    /// How many children to delete or edit, to time their repair.
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    repairs: usize,
     #[command(flatten)]
     pub(super) output: Output,
 }
@@ -65,6 +69,10 @@ pub struct Report {
     provisioning: Provisioning,
     rest: Rest,
     restart: Restart,
+    /// Children of a Gateway and of its control plane, deleted and edited.
+    repaired: Option<Spread>,
+    /// The slowest of each, in milliseconds.
+    slowest_repairs: BTreeMap<String, f64>,
 }
 
 /// From nothing to Programmed.
@@ -81,28 +89,6 @@ struct Provisioning {
     process: Usage,
 }
 
-/// Standing still.
-#[derive(Serialize)]
-struct Rest {
-    seconds: u64,
-    requests: Requests,
-    writes: u32,
-    reads: u32,
-    processor_ms: f64,
-    process: Usage,
-}
-
-/// Killed and started again.
-#[derive(Serialize)]
-struct Restart {
-    ready_ms: f64,
-    settled_seconds: f64,
-    requests: Requests,
-    writes: u32,
-    reads: u32,
-    process: Usage,
-}
-
 /// Measures.
 pub async fn run(arguments: &Arguments) -> Result<Report> {
     let (count, story) = (usize::try_from(arguments.count)?, Story::begin());
@@ -113,10 +99,13 @@ pub async fn run(arguments: &Arguments) -> Result<Report> {
     story.tell("the operator runs, with nothing to do");
     let provisioning = provision(&mut place, count, &idle_process).await?;
     story.tell(&format!("{count} Gateways are Programmed"));
-    let rest = rest(&mut place, arguments.idle, &provisioning.process).await?;
+    let rest = settled::rest(&mut place, arguments.idle, &provisioning.process).await?;
     story.tell(&format!("it was watched for {} s", arguments.idle));
-    let restart = restart(&mut place, count).await?;
+    let restart = settled::restart(&mut place, &KINDS, count).await?;
     story.tell("it was killed and started again");
+    let owners = drift::of_gateways(BENCH, (0..count).map(name).collect());
+    let repairs = drift::repairs(&place.client, &owners, arguments.repairs).await?;
+    story.tell("drift was repaired");
     place.end().await?;
     let mut report = Report {
         benchmark: "gateways",
@@ -129,6 +118,8 @@ pub async fn run(arguments: &Arguments) -> Result<Report> {
         provisioning,
         rest,
         restart,
+        repaired: repairs.all(),
+        slowest_repairs: repairs.slowest(),
     };
     report.goals = report.judged();
     Ok(report)
@@ -186,12 +177,16 @@ async fn provision(place: &mut Place, count: usize, before: &Usage) -> Result<Pr
 /// Makes all, some at a time: when the API server had each.
 async fn make(api: &Api<Gateway>, count: usize) -> Result<HashMap<String, Instant>> {
     let made = stream::iter(0..count).map(async |number| {
-        let name = format!("{BENCH}-{number}");
+        let name = name(number);
         let object = serde_json::from_value(gateway(&name))?;
         api.create(&PostParams::default(), &object).await?;
         anyhow::Ok((name, Instant::now()))
     });
     made.buffer_unordered(AT_A_TIME).try_collect().await
+}
+
+fn name(number: usize) -> String {
+    format!("{BENCH}-{number}")
 }
 
 fn gateway(name: &str) -> Value {
@@ -225,41 +220,6 @@ async fn programmed(api: &Api<Gateway>, count: usize) -> Result<HashMap<String, 
     }
 }
 
-async fn rest(place: &mut Place, seconds: u64, before: &Usage) -> Result<Rest> {
-    place.log.news()?;
-    tokio::time::sleep(Duration::from_secs(seconds)).await;
-    let (requests, process) = (place.log.news()?, place.usage().await?);
-    Ok(Rest {
-        seconds,
-        writes: requests.writes(),
-        reads: requests.reads(),
-        processor_ms: (process.processor_seconds - before.processor_seconds) * 1000.0,
-        requests,
-        process,
-    })
-}
-
-async fn restart(place: &mut Place, count: usize) -> Result<Restart> {
-    place.kill().await?;
-    place.log.news()?;
-    let began = Instant::now();
-    place.start_only().await?;
-    let ready = began.elapsed();
-    for kind in KINDS {
-        place.has_looked_at(kind, count).await?;
-    }
-    let settled = began.elapsed();
-    let (requests, _) = place.log.settled().await?;
-    Ok(Restart {
-        ready_ms: ready.as_secs_f64() * 1000.0,
-        settled_seconds: settled.as_secs_f64(),
-        writes: requests.writes(),
-        reads: requests.reads(),
-        requests,
-        process: place.usage().await?,
-    })
-}
-
 impl Report {
     fn judged(&self) -> Vec<Goal> {
         let memory = Some(megabytes(self.rest.process.resident_bytes));
@@ -269,18 +229,19 @@ impl Report {
             Goal::new("reads at rest, other than watches", "", 0.0, Some(self.rest.reads.into())),
             Goal::new("writes at a restart", "", 0.0, Some(self.restart.writes.into())),
             Goal::new("resident memory, up to 1,000 Gateways", "MB", 80.0, memory),
+            Goal::new("drift repaired, p99", "ms", 250.0, self.repaired.map(|repaired| repaired.p99)),
         ]
     }
 }
 
 impl super::Report for Report {
     fn rows(&self) -> Vec<(String, String)> {
-        let (made, rest, restart) = (&self.provisioning, &self.rest, &self.restart);
+        let made = &self.provisioning;
         let each = made.each_programmed.map_or_else(|| "not measured".to_owned(), |all| all.text());
         let by: Vec<_> =
             made.writes_of_each.iter().map(|(name, count)| format!("{} {name}", plain(*count))).collect();
         let pods = if self.simulated { "simulated by kwok" } else { "real, of the stand-ins" };
-        vec![
+        let mut rows = vec![
             ("machine".into(), self.machine.text()),
             ("operator".into(), self.operator.clone()),
             ("Gateways; their pods".into(), format!("{}; {pods}", self.gateways)),
@@ -292,17 +253,13 @@ impl super::Report for Report {
             ("reads per Gateway".into(), plain(made.reads_per_gateway)),
             ("processor time per Gateway".into(), format!("{:.1} ms", made.processor_ms_per_gateway)),
             ("process with all Programmed".into(), made.process.text()),
-            (format!("requests in {} s at rest", rest.seconds), rest.requests.text()),
-            ("processor time at rest".into(), format!("{:.0} ms", rest.processor_ms)),
-            ("process after that".into(), rest.process.text()),
-            ("restart: until ready".into(), format!("{:.0} ms", restart.ready_ms)),
-            (
-                "restart: until the lease ran out and all were looked at".into(),
-                format!("{:.1} s", restart.settled_seconds),
-            ),
-            ("requests at the restart".into(), restart.requests.text()),
-            ("process after the restart".into(), restart.process.text()),
-        ]
+        ];
+        rows.extend(settled::rows(&self.rest, &self.restart));
+        let repaired = self.repaired.map_or_else(|| "not measured".to_owned(), |all| all.text());
+        rows.push(("repair of a deleted or edited child".into(), repaired));
+        let slowest = self.slowest_repairs.iter().map(|(what, took)| format!("{what} {took:.0} ms"));
+        rows.push(("the slowest of each".into(), slowest.collect::<Vec<_>>().join(", ")));
+        rows
     }
 
     fn goals(&self) -> &[Goal] {

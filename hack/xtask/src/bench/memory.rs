@@ -111,7 +111,7 @@ async fn started(place: &mut Place, count: usize) -> Result<Usage> {
     for _ in 0..STARTS {
         place.stop().await?;
         place.start_only().await?;
-        place.looked_at(count).await?;
+        place.looked_at("DataPlane", count).await?;
         all.push(calm(place).await?);
     }
     all.sort_by(|one, other| one.resident_bytes.total_cmp(&other.resident_bytes));

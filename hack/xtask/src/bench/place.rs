@@ -98,13 +98,8 @@ impl Place {
         Ok(self.operator.insert(operator))
     }
 
-    /// Waits until the operator has found that many settled DataPlanes since it started.
-    pub async fn looked_at(&self, count: usize) -> Result<()> {
-        self.has_looked_at("DataPlane", count).await
-    }
-
-    /// The same of another kind.
-    pub async fn has_looked_at(&self, kind: &str, count: usize) -> Result<()> {
+    /// Waits until the operator has found that many settled objects of that kind since it started.
+    pub async fn looked_at(&self, kind: &str, count: usize) -> Result<()> {
         // The operator's counter of reconciles that found nothing to do.
         let settled = format!("silverback_reconciles_total{{kind=\"{kind}\",result=\"settled\"}} ");
         let operator = self.operator.as_ref().context("the operator does not run")?;

@@ -1,8 +1,6 @@
 //! `cargo xtask bench provision`: what many DataPlanes cost, from nothing to Ready, at rest, repaired, and at a
 //! restart; and how that compares with the API server alone.
 
-use std::time::{Duration, Instant};
-
 use anyhow::Result;
 use serde::Serialize;
 
@@ -12,8 +10,9 @@ use super::fleet::Fleet;
 use super::machine::Machine;
 use super::place::{Place, REAL};
 use super::requests::Requests;
+use super::settled::{Rest, Restart};
 use super::usage::Usage;
-use super::{Output, drift};
+use super::{Output, drift, settled};
 use crate::show::Story;
 
 /// Measure DataPlanes from nothing to Ready, at rest, repaired, and at a restart of the operator.
@@ -66,34 +65,10 @@ struct Provisioning {
     process: Usage,
 }
 
-/// Standing still.
-#[derive(Serialize)]
-struct Rest {
-    seconds: u64,
-    requests: Requests,
-    writes: u32,
-    reads: u32,
-    processor_ms: f64,
-    process: Usage,
-}
-
 /// Children deleted and edited.
 #[derive(Serialize)]
 struct Drift {
     repaired: Option<Spread>,
-}
-
-/// Killed and started again.
-#[derive(Serialize)]
-struct Restart {
-    /// Until it is ready, its stores filled.
-    ready_ms: f64,
-    /// Until the killed one's lease ran out and every DataPlane was looked at.
-    settled_seconds: f64,
-    requests: Requests,
-    writes: u32,
-    reads: u32,
-    process: Usage,
 }
 
 /// The same writes by a plain client.
@@ -114,12 +89,15 @@ pub async fn run(arguments: &Arguments) -> Result<Report> {
     let fleet = Fleet::prepare(&place.client, "bench", count).await?;
     let provisioning = provision(&mut place, &fleet, &idle_process).await?;
     story.tell(&format!("{count} DataPlanes are Ready"));
-    let rest = rest(&mut place, arguments.idle, &provisioning.process).await?;
+    let rest = settled::rest(&mut place, arguments.idle, &provisioning.process).await?;
     story.tell(&format!("it was watched for {} s", arguments.idle));
-    let restart = restart(&mut place, count).await?;
+    let restart = settled::restart(&mut place, &["DataPlane"], count).await?;
     story.tell("it was killed and started again");
-    let drift =
-        Drift { repaired: Spread::of(drift::repairs(&place.client, &fleet, arguments.repairs).await?) };
+    let drift = Drift {
+        repaired: drift::repairs(&place.client, &drift::of_dataplanes(&fleet), arguments.repairs)
+            .await?
+            .all(),
+    };
     story.tell("drift was repaired");
     place.kill().await?;
     let writes = Writes { statuses: provisioning.requests.named("patch dataplanes/status") };
@@ -159,39 +137,6 @@ async fn provision(place: &mut Place, fleet: &Fleet, before: &Usage) -> Result<P
     })
 }
 
-async fn rest(place: &mut Place, seconds: u64, before: &Usage) -> Result<Rest> {
-    place.log.news()?;
-    tokio::time::sleep(Duration::from_secs(seconds)).await;
-    let (requests, process) = (place.log.news()?, place.usage().await?);
-    Ok(Rest {
-        seconds,
-        writes: requests.writes(),
-        reads: requests.reads(),
-        processor_ms: (process.processor_seconds - before.processor_seconds) * 1000.0,
-        requests,
-        process,
-    })
-}
-
-async fn restart(place: &mut Place, count: usize) -> Result<Restart> {
-    place.kill().await?;
-    place.log.news()?;
-    let began = Instant::now();
-    place.start_only().await?;
-    let ready = began.elapsed();
-    place.looked_at(count).await?;
-    let settled = began.elapsed();
-    let (requests, _) = place.log.settled().await?;
-    Ok(Restart {
-        ready_ms: ready.as_secs_f64() * 1000.0,
-        settled_seconds: settled.as_secs_f64(),
-        writes: requests.writes(),
-        reads: requests.reads(),
-        requests,
-        process: place.usage().await?,
-    })
-}
-
 async fn alone(place: &Place, fleet: &Fleet, writes: &Writes, by_operator: &Provisioning) -> Result<Alone> {
     let took = alone::write(&place.client, fleet, writes).await?.as_secs_f64();
     Ok(Alone { all_ready_seconds: took, ratio: by_operator.all_ready_seconds / took })
@@ -218,11 +163,11 @@ impl Report {
 
 impl super::Report for Report {
     fn rows(&self) -> Vec<(String, String)> {
-        let (made, rest, restart) = (&self.provisioning, &self.rest, &self.restart);
+        let made = &self.provisioning;
         let spread =
             |spread: Option<Spread>| spread.map_or_else(|| "not measured".to_owned(), |all| all.text());
         let pods = if self.simulated { "simulated by kwok" } else { "real, of the stand-in for Kong" };
-        vec![
+        let mut rows = vec![
             ("machine".into(), self.machine.text()),
             ("operator".into(), self.operator.clone()),
             ("DataPlanes; their pods".into(), format!("{}; {pods}", self.dataplanes)),
@@ -234,20 +179,14 @@ impl super::Report for Report {
             ("requests until all settled".into(), made.requests.text()),
             ("processor time per DataPlane".into(), format!("{:.1} ms", made.processor_ms_per_dataplane)),
             ("process with all Ready".into(), made.process.text()),
-            (format!("requests in {} s at rest", rest.seconds), rest.requests.text()),
-            ("processor time at rest".into(), format!("{:.0} ms", rest.processor_ms)),
-            ("process after that".into(), rest.process.text()),
-            ("restart: until ready".into(), format!("{:.0} ms", restart.ready_ms)),
-            (
-                "restart: until the lease ran out and all were looked at".into(),
-                format!("{:.1} s", restart.settled_seconds),
-            ),
-            ("requests at the restart".into(), restart.requests.text()),
-            ("process after the restart".into(), restart.process.text()),
+        ];
+        rows.extend(settled::rows(&self.rest, &self.restart));
+        rows.extend([
             ("the API server alone: all Ready".into(), format!("{:.1} s", self.alone.all_ready_seconds)),
             ("the operator's time, divided by that".into(), plain(self.alone.ratio)),
             ("repair of a deleted or edited child".into(), spread(self.drift.repaired)),
-        ]
+        ]);
+        rows
     }
 
     fn goals(&self) -> &[Goal] {

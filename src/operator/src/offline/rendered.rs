@@ -77,22 +77,37 @@ fn compared(items: &[Item], premises: &Premises) -> Result<Outcome, Failed> {
     runtime.block_on(async {
         let client = runtime::client::connect(USER_AGENT, &Metrics::new(env!("CARGO_PKG_VERSION"))).await?;
         let (mut outcome, definitions) = (Outcome::Fine, Definitions::new());
+        let mut passed_over = 0;
         for manifest in ours(items) {
             let around = Around::of(manifest, (items, premises, &definitions));
-            if !difference(&client, manifest, &around).await? {
-                outcome = Outcome::Found;
+            match difference(&client, manifest, &around).await? {
+                Difference::None => {}
+                Difference::Some => outcome = Outcome::Found,
+                Difference::Unknown => passed_over += 1,
             }
+        }
+        // Who asks whether anything would change must not be told no.
+        if passed_over > 0 && matches!(outcome, Outcome::Fine) {
+            return Err(format!("{passed_over} of the manifests make objects that are not compared").into());
         }
         Ok(outcome)
     })
 }
 
-/// Prints what would change for one manifest; whether that is nothing.
-async fn difference(client: &Client, manifest: &Manifest, around: &Around<'_>) -> Result<bool, Failed> {
+/// What would change for one manifest.
+enum Difference {
+    None,
+    Some,
+    Unknown,
+}
+
+/// Prints what would change for one manifest.
+async fn difference(client: &Client, manifest: &Manifest, around: &Around<'_>) -> Result<Difference, Failed> {
     let title = render::title(manifest);
     if manifest.kind != Kind::DataPlane {
         print(&format!("# {title}: is not compared; only objects of a DataPlane are.\n"))?;
-        return Ok(true);
+        let makes_objects = matches!(manifest.kind, Kind::ControlPlane | Kind::Gateway);
+        return Ok(if makes_objects { Difference::Unknown } else { Difference::None });
     }
     if manifest.text("/metadata/name").is_empty() {
         return Err(format!("{title}: without a name nothing can be compared").into());
@@ -105,5 +120,5 @@ async fn difference(client: &Client, manifest: &Manifest, around: &Around<'_>) -
     let pods = changes.iter().filter_map(Change::pods);
     let notes: Vec<_> = refused.into_iter().chain(pods).map(|line| format!("# {line}\n")).collect();
     print(&format!("# {title}\n{}{}", differences.concat(), notes.concat()))?;
-    Ok(same)
+    Ok(if same { Difference::None } else { Difference::Some })
 }

@@ -69,10 +69,11 @@ fn update(status: Status, reason: &'static str, message: String) -> Update {
     Update { type_: types::CONFIGURATION_ACCEPTED, status, reason, message, generation: None }
 }
 
-/// What a `DataPlane` says of it: the same as the `ControlPlane` that configures it.
+/// What a `DataPlane` says of it: the same as the `ControlPlane` that configures it, as soon as that knows. Until then what it
+/// said stays; to say that nothing is known yet would be a write that tells nobody anything.
 pub fn as_told(controlplane: &[Condition]) -> Option<Update> {
     let told = conditions::get(controlplane, types::CONFIGURATION_ACCEPTED)?;
-    let status = [Status::True, Status::False, Status::Unknown];
+    let status = [Status::True, Status::False];
     let status = status.into_iter().find(|status| status.as_str() == told.status)?;
     Some(update(status, reason(&told.reason)?, told.message.clone()))
 }
@@ -115,5 +116,6 @@ mod tests {
         let refused = accepted(Some(&Verdict { refusing: 1, broken: 1, untranslated: 0 }), true, &[]);
         assert_eq!(as_told(&held(refused.clone())), Some(refused));
         assert_eq!(as_told(&[]), None);
+        assert_eq!(as_told(&held(accepted(None, false, &[]))), None, "nothing is known yet");
     }
 }

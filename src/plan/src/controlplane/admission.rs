@@ -5,7 +5,7 @@
 //! control planes each would otherwise be asked about everything.
 
 use crds::k8s::{ByteString, ValidatingWebhookConfiguration};
-use crds::names;
+use crds::names::{self, labels};
 use crds::wanted::Wanted;
 use serde_json::{Value, json};
 
@@ -109,9 +109,9 @@ fn webhook(valid: &Valid<'_>, asked: &Asked, authority: &str) -> Value {
         "timeoutSeconds": TIMEOUT,
     });
     if let Some(webhook) = webhook.as_object_mut() {
-        if let Told::ByLabel(label) = asked.told {
-            let exists = json!([{ "key": label, "operator": "Exists" }]);
-            webhook.insert("objectSelector".into(), json!({ "matchExpressions": exists }));
+        if let Some((label, operator)) = labelled(asked) {
+            let expressions = json!([{ "key": label, "operator": operator }]);
+            webhook.insert("objectSelector".into(), json!({ "matchExpressions": expressions }));
         }
         if let Some(expression) = condition(valid, asked.told) {
             let own = json!([{ "name": "its-own", "expression": expression }]);
@@ -119,6 +119,16 @@ fn webhook(valid: &Valid<'_>, asked: &Asked, authority: &str) -> Value {
         }
     }
     webhook
+}
+
+/// What labels tell of an object that it is asked about. The operator's own Services are nobody's backends: to ask every
+/// Kong Ingress Controller about each of them would cost the more calls the more there are of both.
+fn labelled(asked: &Asked) -> Option<(&'static str, &'static str)> {
+    match asked.told {
+        Told::ByLabel(label) => Some((label, "Exists")),
+        Told::By if asked.resource == "services" => Some((labels::MANAGED_BY, "DoesNotExist")),
+        _ => None,
+    }
 }
 
 /// Never kube-system: what keeps a cluster alive must not wait for a Kong Ingress Controller.

@@ -23,8 +23,7 @@ pub fn variables(facts: &Facts<'_>) -> Vec<Value> {
     let (own, options) = (facts.identity, &facts.identity.object.spec.options);
     // An empty word would be no name to it.
     let given = |field: &Option<String>| field.clone().filter(|word| !word.is_empty());
-    let answers_to = facts.found.controller.clone().unwrap_or_else(|| facts.settings.controller.clone());
-    set("GATEWAY_API_CONTROLLER_NAME", answers_to);
+    set("GATEWAY_API_CONTROLLER_NAME", answers_to(facts));
     set("ELECTION_ID", names::election(own.name));
     if let Some(dataplane) = facts.found.dataplane {
         let name = dataplane.metadata.name.as_deref().unwrap_or_default();
@@ -65,6 +64,17 @@ pub fn variables(facts: &Facts<'_>) -> Vec<Value> {
     all.extend([field("POD_NAME", "metadata.name"), field("POD_NAMESPACE", "metadata.namespace")]);
     all.sort_by_key(|variable| variable.get("name").and_then(Value::as_str).map(str::to_owned));
     all
+}
+
+/// `spec.controllerName` of the classes whose Gateways it serves. That of a Gateway answers to what the operator does. Any
+/// other that names no class answers to a name that nobody has: by the operator's it would serve every Gateway of the
+/// operator's besides what it was made for, and write their status.
+fn answers_to(facts: &Facts<'_>) -> String {
+    let (own, settings) = (facts.identity, facts.settings);
+    if gateway(own.object).is_some() {
+        return settings.controller.clone();
+    }
+    facts.found.controller.clone().unwrap_or_else(|| format!("konghq.com/{}.{}", own.namespace, own.name))
 }
 
 /// As Kong Gateway Operator 1.6 sets them, but for anonymous reports, and Events, of which it would write one on its own

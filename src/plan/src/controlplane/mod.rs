@@ -89,6 +89,8 @@ pub struct Valid<'a> {
     found: &'a Found<'a>,
     watched: Watched,
     version: Version,
+    /// `spec.controllerName` of the classes that are the operator's.
+    controller: String,
     /// Our pod template with the user's merged onto it, but for what hangs on the certificate.
     template: Value,
     references: Vec<Reference>,
@@ -179,7 +181,8 @@ pub fn valid<'a>(
     let ours = pod::ours(&pod::Facts { settings, identity: &identity, found, watched: &watched, version });
     let template = pod::merged(&ours, &patch);
     let references = references(&patch);
-    Ok(Valid { identity, found, watched, version, template, references })
+    let controller = settings.controller.clone();
+    Ok(Valid { identity, found, watched, version, controller, template, references })
 }
 
 impl Valid<'_> {
@@ -202,6 +205,12 @@ impl Valid<'_> {
     pub fn certificate(&self, certificate: &Certificate) -> Wanted<Secret> {
         let name = names::controller_certificate(self.identity.name);
         children::certificate(&self.identity, &name, certificate)
+    }
+
+    /// Whether it answers to classes that are not the operator's.
+    fn has_class_of_its_own(&self) -> bool {
+        let answers_to = container::value(&self.template, "CONTROLLER_GATEWAY_API_CONTROLLER_NAME");
+        environment::gateway(self.identity.object).is_none() && answers_to != Some(&self.controller)
     }
 
     /// Whether its own admission webhook is wanted.

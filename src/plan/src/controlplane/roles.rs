@@ -12,7 +12,7 @@ use crds::wanted::Wanted;
 use serde_json::{Map, Value, json};
 
 use super::children::{self, fields};
-use super::{Access, Valid, Watched, container, environment};
+use super::{Access, Valid, Watched, container};
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 const LEASES: &str = "leases";
@@ -65,11 +65,9 @@ pub fn access(valid: &Valid<'_>) -> Access {
 }
 
 fn rules(valid: &Valid<'_>, holds: impl Fn(Reach) -> bool) -> Value {
-    // Of a Gateway's class the operator says whether it is accepted, and may say no; Kong Ingress Controller always says
-    // yes, and both would take each other's word back for ever.
-    let is_told = |rule: &Rule| {
-        rule.resources == [CLASS_STATUS] && environment::gateway(valid.identity.object).is_some()
-    };
+    // Of a class of the operator's, the operator says whether it is accepted, and may say no; Kong Ingress Controller always
+    // says yes, and both would take each other's word back for ever.
+    let is_told = |rule: &Rule| rule.resources == [CLASS_STATUS] && !valid.has_class_of_its_own();
     let is_needed = |rule: &&Rule| holds(rule.reach) && valid.version.may_have(rule.since) && !is_told(rule);
     let needed = RULES.iter().filter(is_needed);
     needed

@@ -152,15 +152,12 @@ fn programmed(seen: &Seen<'_>) -> Update {
             let message = "the pods of the DataPlane are ready: Kong has accepted a configuration";
             update(types::PROGRAMMED, Status::True, reasons::PROGRAMMED, message)
         }
+        // How far it is says its own status: here it would be one more write for each step.
         (Some(_), found) => {
-            let said = found.map(|ready| ready.message.as_str()).unwrap_or_default();
-            let message = format!("the DataPlane is not ready: {said}");
-            update(
-                types::PROGRAMMED,
-                Status::False,
-                reasons::NOT_PROGRAMMED,
-                message.trim_end_matches([':', ' ']),
-            )
+            let said = found.filter(|ready| ready.reason != reasons::WAITING_TO_BECOME_READY);
+            let said = said.map(|ready| format!(": {}", ready.message)).unwrap_or_default();
+            let message = format!("the DataPlane is not ready{said}");
+            update(types::PROGRAMMED, Status::False, reasons::NOT_PROGRAMMED, message)
         }
     }
 }

@@ -211,6 +211,23 @@ fn a_users_values_win() {
 }
 
 #[test]
+fn without_a_class_it_serves_no_gateway() {
+    let dataplane = dataplane();
+    let tells_classes = |controller: Option<&str>| {
+        let found = Found { controller: controller.map(str::to_owned), ..found(&dataplane) };
+        let object = controlplane(json!({ "dataplane": "kong" }));
+        let answers_to = variable(&template(&object, &found), "GATEWAY_API_CONTROLLER_NAME");
+        let valid = valid(&settings(), &object, &found).unwrap();
+        let rules = valid.access().cluster.0.body()["rules"].to_string();
+        (answers_to.unwrap_or_default(), rules.contains("gatewayclasses/status"))
+    };
+    assert_eq!(tells_classes(None), ("konghq.com/team.edge".to_owned(), true));
+    assert_eq!(tells_classes(Some("example.com/theirs")), ("example.com/theirs".to_owned(), true));
+    // The operator says whether its classes are accepted.
+    assert_eq!(tells_classes(Some("konghq.com/x")), ("konghq.com/x".to_owned(), false));
+}
+
+#[test]
 fn classes_and_the_gateway_are_honoured() {
     let dataplane = dataplane();
     let found = Found { controller: Some("example.com/theirs".into()), ..found(&dataplane) };
@@ -219,7 +236,7 @@ fn classes_and_the_gateway_are_honoured() {
         "uid": "g", "controller": true });
     object.metadata.owner_references = Some(vec![serde_json::from_value(owner).unwrap()]);
     let template = template(&object, &found);
-    assert_eq!(variable(&template, "GATEWAY_API_CONTROLLER_NAME").as_deref(), Some("example.com/theirs"));
+    assert_eq!(variable(&template, "GATEWAY_API_CONTROLLER_NAME").as_deref(), Some("konghq.com/x"));
     assert_eq!(variable(&template, "INGRESS_CLASS").as_deref(), Some("inside"));
     assert_eq!(variable(&template, "GATEWAY_TO_RECONCILE").as_deref(), Some("team/door"));
     let valid = valid(&settings(), &object, &found).unwrap();
@@ -343,6 +360,21 @@ fn the_status_tells_what_is_not_as_it_should_be() {
             "{type_}: {found}: {message}"
         );
     }
+}
+
+#[test]
+fn how_far_its_dataplane_is_makes_no_other_status_and_what_is_wrong_with_it_does() {
+    let (everywhere, up) = (Watched::Everywhere, deployment(1, 1));
+    let of = |reason: &str, words: &str| {
+        let mut kong = serving();
+        let ready = &mut kong.status.as_mut().unwrap().conditions.as_mut().unwrap()[0];
+        (ready.status, ready.reason, ready.message) = ("False".into(), reason.into(), words.into());
+        let status = seen(Some(&up), Some(&kong), &everywhere, &[]);
+        told(&status, types::PROGRAMMED).2
+    };
+    let first = of(reasons::WAITING_TO_BECOME_READY, "0 of 2 replicas serve");
+    assert_eq!(first, of(reasons::WAITING_TO_BECOME_READY, "1 of 2 replicas serve"));
+    assert!(of(reasons::IMAGE_PULL_FAILED, "no such image").contains("no such image"));
 }
 
 #[test]

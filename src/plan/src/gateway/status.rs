@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crds::conditions::{self as found, Status, Update, types};
+use crds::conditions::{self as found, Status, Update, reasons, types};
 use crds::dataplane::IngressPort;
 use crds::k8s::{Condition, Timestamp};
 use crds::{ControlPlane, DataPlane};
@@ -20,6 +20,9 @@ use super::words::{
     OVERLAPPING_HOSTNAMES, PENDING, PROGRAMMED, PROVISIONED, RESOLVED_REFS,
 };
 use super::{Counted, Judged, addresses};
+
+/// What is said of a child of which nothing is known to be wrong.
+const STARTING: &str = "it is starting";
 
 /// A condition: whether it holds, a reason, words.
 type Said = (Status, &'static str, String);
@@ -191,21 +194,28 @@ pub fn failed(gateway: &Gateway, (reason, message): (&'static str, String), now:
     status
 }
 
-/// The words of the condition `Ready`, where it does not hold.
+/// The words of the condition `Ready`, where it does not hold. What starts says how far it is in its own status: here it
+/// would be one more write of the Gateway for each step.
 fn not_ready(conditions: &[Condition]) -> Option<String> {
     match found::get(conditions, types::READY) {
         Some(ready) if ready.status == "True" => None,
-        Some(ready) => Some(ready.message.clone()),
-        None => Some("nothing is known of it yet".to_owned()),
+        Some(ready) if !is_starting(ready) => Some(ready.message.clone()),
+        _ => Some(STARTING.to_owned()),
     }
+}
+
+fn is_starting(ready: &Condition) -> bool {
+    [reasons::WAITING_TO_BECOME_READY, reasons::DEPENDENCIES_NOT_READY].contains(&ready.reason.as_str())
 }
 
 /// The condition `Ready` of a child, for the Gateway: by its reason, whose words change more often.
 fn relayed(conditions: &[Condition]) -> Said {
     match found::get(conditions, types::READY) {
         Some(ready) if ready.status == "True" => (Status::True, types::READY, String::new()),
-        Some(ready) => (Status::False, PENDING, format!("its condition Ready is not True: {}", ready.reason)),
-        None => (Status::False, PENDING, "it has no conditions yet".to_owned()),
+        Some(ready) if !is_starting(ready) => {
+            (Status::False, PENDING, format!("its condition Ready is not True: {}", ready.reason))
+        }
+        _ => (Status::False, PENDING, STARTING.to_owned()),
     }
 }
 

@@ -89,8 +89,9 @@ impl<'a> Around<'a> {
 
     /// Whether a `ControlPlane` names it.
     pub fn is_configured(&self, dataplane: &DataPlane) -> bool {
+        let name = dataplane.name_any();
         self.near::<ControlPlane>().any(|found| {
-            found.namespace() == dataplane.namespace() && found.spec.dataplane == dataplane.metadata.name
+            found.namespace() == dataplane.namespace() && found.spec.names().any(|named| named == name)
         })
     }
 

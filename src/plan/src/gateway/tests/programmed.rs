@@ -38,6 +38,25 @@ fn it_is_programmed_when_its_data_plane_serves_and_has_an_address() {
     assert_eq!(of_gateway_status(&status_of(&plain(), &none), PROGRAMMED), ("False", "Pending"));
 }
 
+#[test]
+fn how_far_its_data_plane_is_makes_no_other_status_and_what_is_wrong_with_it_does() {
+    let said = |reason: &str, words: &str| {
+        let mut dataplane = dataplane(&[("Ready", "False")], json!([]));
+        let conditions = dataplane.status.as_mut().unwrap().conditions.as_mut().unwrap();
+        (conditions[0].reason, conditions[0].message) = (reason.into(), words.into());
+        status_of(&plain(), &seen(&dataplane))
+    };
+    let first = said("WaitingToBecomeReady", "0 of 2 replicas serve");
+    assert_eq!(first, said("WaitingToBecomeReady", "1 of 2 replicas serve"));
+    assert_eq!(first, status_of(&plain(), &seen(&dataplane(&[], json!([])))), "nor that it has begun");
+    let wrong = said("ImagePullFailed", "no such image");
+    let programmed = conditions::get(wrong.conditions.as_deref().unwrap(), PROGRAMMED).unwrap();
+    assert!(programmed.message.contains("no such image"), "{}", programmed.message);
+    assert_ne!(wrong, said("ImagePullFailed", "no such registry"));
+    let kept = said("ScaledToZero", "raise it").conditions.unwrap();
+    assert!(conditions::get(&kept, PROGRAMMED).unwrap().message.contains("raise it"));
+}
+
 fn seen_none() -> Seen<'static> {
     Seen { dataplane: None, controlplane: None, before: &[], now: now() }
 }

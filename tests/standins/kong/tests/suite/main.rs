@@ -10,6 +10,8 @@ mod metrics;
 #[cfg(test)]
 mod observed;
 #[cfg(test)]
+mod probes;
+#[cfg(test)]
 mod proxying;
 #[cfg(test)]
 mod pushes;
