@@ -101,6 +101,11 @@ pub fn serviceable(pair: &Pair, name: Option<&str>, now: SystemTime) -> Result<S
     found.into_iter().find(|(wrong, _)| *wrong).map_or(Ok(ends), |(_, reason)| Err(reason))
 }
 
+/// When the first certificate of a PEM text begins to be valid.
+pub fn begins(pem: &str) -> Option<SystemTime> {
+    read::first(pem).and_then(|der| Parsed::new(&der)?.begins()).ok()
+}
+
 /// When the first certificate of a PEM text ends.
 pub fn ends(pem: &str) -> Option<SystemTime> {
     read::first(pem).and_then(|der| Parsed::new(&der)?.ends()).ok()

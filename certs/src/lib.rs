@@ -16,7 +16,7 @@ pub mod rotation;
 
 pub use authority::{AUTHORITY_LIFE, Authority, LEAF_LIFE};
 pub use error::Error;
-pub use judge::{Reason, Verdict, ends, holds, judge, judge_authority, serviceable};
+pub use judge::{Reason, Verdict, begins, ends, holds, judge, judge_authority, serviceable};
 pub use request::{Pair, Purpose, Request};
 #[cfg(feature = "resolver")]
 pub use resolver::Resolver;

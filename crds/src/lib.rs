@@ -20,6 +20,7 @@ pub mod names;
 pub mod pod_template;
 pub mod port;
 pub mod quantity;
+pub mod rollout;
 mod schema;
 pub mod wanted;
 
@@ -29,4 +30,5 @@ pub use gatewayconfiguration::{GatewayConfiguration, GatewayConfigurationSpec};
 pub use grant::{WatchNamespaceGrant, WatchNamespaceGrantSpec};
 pub use pod_template::PodTemplatePatch;
 pub use port::Port;
+pub use rollout::{GatewayRollout, GatewayRolloutSpec};
 pub use schema::definitions;

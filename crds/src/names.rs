@@ -12,6 +12,9 @@ pub const CONTROLLER: &str = "konghq.com/gateway-operator";
 /// Namespace that the manifests install into.
 pub const NAMESPACE: &str = "silverback-system";
 
+/// The operator's own pods, by the label [`labels::NAME`].
+pub const OPERATOR: &str = "silverback";
+
 /// The container of a `DataPlane` pod that runs Kong.
 pub const PROXY_CONTAINER: &str = "proxy";
 
@@ -43,6 +46,8 @@ pub mod labels {
     pub const OWNER_NAME: &str = "gateway-operator.konghq.com/managed-by-name";
     /// Namespace of the owner, where an owner reference is not possible.
     pub const OWNER_NAMESPACE: &str = "gateway-operator.konghq.com/managed-by-namespace";
+    /// The program that an object belongs to: Kubernetes' own label.
+    pub const NAME: &str = "app.kubernetes.io/name";
     /// Name of the Gateway that an object serves: Gateway API's own label.
     pub const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
     /// On a certificate Secret: the Service whose name it certifies.
@@ -72,6 +77,8 @@ pub mod values {
     /// [`super::labels::TRACK`] of the first track of a `DataPlane`. The label says which track it is, not
     /// what it does: after a promotion another one serves, under its own name.
     pub const FIRST_TRACK: &str = "1";
+    /// [`super::labels::TRACK`] of the other one, which a rollout makes beside the first.
+    pub const SECOND_TRACK: &str = "2";
 }
 
 /// Annotation keys.
@@ -80,8 +87,11 @@ pub mod annotations {
     pub const PROMOTE_WHEN_READY: &str = "gateway-operator.konghq.com/promote-when-ready";
     /// On a `DataPlane`: `key=value,…` replaces the selector of its Services.
     pub const SELECTOR_OVERRIDE: &str = "gateway-operator.konghq.com/service-selector-override";
-    /// On a child: the revision of the specification that it was made from.
+    /// On a Deployment of a `DataPlane`: the revision of its pods, that is the hash of the user's pod template.
     pub const REVISION: &str = "gateway-operator.konghq.com/revision";
+    /// On a Deployment of a `DataPlane`: the user's pod template that its pods were made from, so that a rollout can keep it
+    /// while the specification asks for another.
+    pub const POD_TEMPLATE: &str = "gateway-operator.konghq.com/pod-template";
     /// On a pod: the whole name of its `DataPlane`, which the label `app` holds cut where it is long.
     pub const DATAPLANE: &str = "gateway-operator.konghq.com/dataplane";
     /// On a pod: the whole name of its `ControlPlane`.
@@ -112,6 +122,8 @@ pub mod managers {
     pub const CONTROLPLANE: &str = "silverback/controlplane";
     /// The children of a `Gateway`.
     pub const GATEWAY: &str = "silverback/gateway";
+    /// The `GatewayRollout`s of a `DataPlane`.
+    pub const ROLLOUTS: &str = "silverback/rollouts";
     /// The number of replicas of a Deployment, while it passes from a user to an autoscaler.
     pub const AUTOSCALING: &str = "silverback/autoscaling";
     /// The certificates.
@@ -132,6 +144,16 @@ pub fn deployment(dataplane: &str, track: &str) -> String {
 /// Service that takes the traffic of a `DataPlane`, unless the user names it.
 pub fn ingress_service(dataplane: &str) -> String {
     child_name("dataplane-ingress", dataplane)
+}
+
+/// Service of the pods of a `DataPlane`'s canary alone.
+pub fn preview_service(dataplane: &str) -> String {
+    child_name("dataplane-preview", dataplane)
+}
+
+/// The `number`th `GatewayRollout` of a `DataPlane`.
+pub fn rollout(dataplane: &str, number: u64) -> String {
+    format!("{dataplane}-{number}")
 }
 
 /// Headless Service of the admin API of a `DataPlane`.

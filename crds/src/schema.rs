@@ -9,12 +9,17 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use serde_json::json;
 
-use crate::{ControlPlane, DataPlane, GatewayConfiguration, WatchNamespaceGrant};
+use crate::{ControlPlane, DataPlane, GatewayConfiguration, GatewayRollout, WatchNamespaceGrant};
 
 /// Every definition of the product, sorted by name.
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    let all =
-        [ControlPlane::crd(), DataPlane::crd(), GatewayConfiguration::crd(), WatchNamespaceGrant::crd()];
+    let all = [
+        ControlPlane::crd(),
+        DataPlane::crd(),
+        GatewayConfiguration::crd(),
+        GatewayRollout::crd(),
+        WatchNamespaceGrant::crd(),
+    ];
     all.map(finished).into()
 }
 
@@ -136,10 +141,11 @@ mod tests {
         let nodes = find(&schema, "", &|value| value.get("x-kubernetes-validations").is_some());
         let rules: Vec<_> =
             nodes.iter().flat_map(|(_, node)| node["x-kubernetes-validations"].as_array().unwrap()).collect();
-        assert_eq!(rules.len(), 11);
+        assert_eq!(rules.len(), 13);
         for rule in rules {
             assert!(text.contains(rule["rule"].as_str().unwrap()), "{rule}");
-            assert!(rule["message"].as_str().unwrap().len() > 20, "{rule}");
+            let words = rule.get("message").or_else(|| rule.get("messageExpression"));
+            assert!(words.unwrap().as_str().unwrap().len() > 20, "{rule}");
         }
     }
 

@@ -6,7 +6,7 @@
 
 use crds::DataPlane;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
-use plan::dataplane::{Certificate, Families, Settings};
+use plan::dataplane::{Certificate, Clients, Families, Settings};
 use serde_json::Value;
 use webhooks::{Kind, Subject};
 
@@ -44,7 +44,9 @@ fuzz_target!(init: fuzz::seed::plant(fuzz::seed::Target::DataPlane), |data: &[u8
 
 fn provisioned(dataplane: &DataPlane) {
     let settings = Settings::default();
-    let certificate = Certificate { chain: "chain".into(), key: "key".into(), authority: "authority".into() };
+    let clients = Clients { certificate: "clients".into(), key: "key".into(), trusted: "clients".into() };
+    let (chain, authority) = ("chain".into(), "authority".into());
+    let certificate = Certificate { chain, key: "key".into(), authority, clients };
     match plan::dataplane::valid(&settings, dataplane) {
         Ok(valid) => {
             drop(valid.network(&certificate));

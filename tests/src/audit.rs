@@ -76,7 +76,10 @@ pub fn rights(cluster: &Cluster) -> Result<(BTreeSet<String>, BTreeSet<String>)>
         let right = format!("{} {} {resource}", text("/verb"), text("/objectRef/apiGroup"));
         let decision = entry.get("annotations").and_then(|all| all.get("authorization.k8s.io/decision"));
         let code = entry.pointer("/responseStatus/code").and_then(Value::as_u64);
-        let was_refused = decision.and_then(Value::as_str) == Some("forbid") || code == Some(403);
+        // A dry run asks whether admission refuses something, and it is to.
+        let is_dry = text("/requestURI").contains("dryRun=All");
+        let was_refused =
+            decision.and_then(Value::as_str) == Some("forbid") || (code == Some(403) && !is_dry);
         if was_refused {
             refused.insert(right)
         } else {

@@ -31,7 +31,20 @@ pub struct Answer {
 /// # Errors
 /// When there is no answer in time.
 pub async fn get(cluster: &Cluster, address: SocketAddr, host: &str, path: &str) -> Result<Answer> {
-    let answer = tokio::time::timeout(DEADLINE, exchange(cluster, address, host, path)).await;
+    get_with(cluster, address, path, &[("host", host)]).await
+}
+
+/// The same with headers of the caller's, a `Host` among them.
+///
+/// # Errors
+/// When there is no answer in time.
+pub async fn get_with(
+    cluster: &Cluster,
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Result<Answer> {
+    let answer = tokio::time::timeout(DEADLINE, exchange(cluster, address, path, headers)).await;
     answer
         .with_context(|| format!("no answer from {address} within {DEADLINE:?}"))?
         .with_context(|| format!("GET {path} at {address}"))
@@ -64,13 +77,18 @@ pub async fn until(
     asked.with_context(|| format!("http://{to}{path} was not answered as it should in {deadline:?}: {last}"))
 }
 
-async fn exchange(cluster: &Cluster, address: SocketAddr, host: &str, path: &str) -> Result<Answer> {
+async fn exchange(
+    cluster: &Cluster,
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Result<Answer> {
     let stream = cluster.connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
-    let request =
-        Request::get(path).header("host", host).header("connection", "close").body(Empty::<Bytes>::new())?;
-    let answer = sender.send_request(request).await?;
+    let request = Request::get(path).header("connection", "close");
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let answer = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
     let (head, body) = answer.into_parts();
     let body = body.collect().await?.to_bytes();
     drop(sender);

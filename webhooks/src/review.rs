@@ -69,6 +69,11 @@ pub fn too_large(route: &Route, beginning: &[u8], limit: usize) -> Answer {
     Answer::failed(route, uid(beginning), 413, &words)
 }
 
+/// An answer to a body that did not arrive as a whole, by its beginning.
+pub fn cut(route: &Route, beginning: &[u8], code: u16, words: &str) -> Answer {
+    Answer::failed(route, uid(beginning), code, words)
+}
+
 fn considered(route: &Route, judge: &Judge<'_>, body: &[u8]) -> Answer {
     let review: Review<'_> = match serde_json::from_slice(body) {
         Ok(review) => review,

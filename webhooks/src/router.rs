@@ -82,14 +82,15 @@ pub fn router(server: Server) -> Router {
 impl Shared {
     async fn answer(&self, route: &'static Route, request: Request) -> Response {
         let begun = Instant::now();
-        let answer = match timeout(BODY, whole(request.into_body(), &self.room)).await {
-            Ok(Ok(body)) => self.judged(route, body).await,
-            Ok(Err(Cut::TooLarge(beginning))) => Some(review::too_large(route, &beginning, LIMIT)),
+        let mut bytes = Vec::new();
+        let answer = match timeout(BODY, whole(request.into_body(), &self.room, &mut bytes)).await {
+            Ok(Ok(room)) => self.judged(route, Held { bytes, _room: room }).await,
+            Ok(Err(Cut::TooLarge)) => Some(review::too_large(route, &bytes, LIMIT)),
             Ok(Err(Cut::Broken)) => {
-                Some(Answer::failed(route, String::new(), 400, "the body did not arrive"))
+                Some(review::cut(route, &bytes, 400, "the body did not arrive as a whole"))
             }
             Ok(Err(Cut::NoRoom)) => None,
-            Err(_) => Some(Answer::failed(route, String::new(), 408, "the body did not arrive in time")),
+            Err(_) => Some(review::cut(route, &bytes, 408, "the body did not arrive in time")),
         };
         let Some(answer) = answer else {
             let words = "more reviews than there is room for: try again";
@@ -107,9 +108,9 @@ impl Shared {
         if request.method() != Method::POST || !like_ours {
             return StatusCode::NOT_FOUND.into_response();
         }
-        let uid = match timeout(BODY, whole(request.into_body(), &self.room)).await {
-            Ok(Ok(body)) => review::uid(&body.bytes),
-            Ok(Err(Cut::TooLarge(beginning))) => review::uid(&beginning),
+        let mut bytes = Vec::new();
+        let uid = match timeout(BODY, whole(request.into_body(), &self.room, &mut bytes)).await {
+            Ok(Ok(_) | Err(Cut::TooLarge)) => review::uid(&bytes),
             Ok(Err(Cut::Broken | Cut::NoRoom)) | Err(_) => String::new(),
         };
         if uid.is_empty() {
@@ -150,16 +151,20 @@ struct Held<'a> {
 
 /// Why there is no body.
 enum Cut {
-    /// It is too large; how it begins.
-    TooLarge(Vec<u8>),
+    /// It is too large.
+    TooLarge,
     /// The connection broke.
     Broken,
     /// Others take all the room.
     NoRoom,
 }
 
-async fn whole(mut body: Body, room: &Semaphore) -> Result<Held<'_>, Cut> {
-    let mut bytes = Vec::new();
+/// Reads a body into `bytes`, and takes the room for it; how it begins is there whatever becomes of the rest.
+async fn whole<'a>(
+    mut body: Body,
+    room: &'a Semaphore,
+    bytes: &mut Vec<u8>,
+) -> Result<SemaphorePermit<'a>, Cut> {
     let mut held = room.try_acquire_many(1).map_err(|_| Cut::NoRoom)?;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| Cut::Broken)?.into_data() else { continue };
@@ -170,8 +175,8 @@ async fn whole(mut body: Body, room: &Semaphore) -> Result<Held<'_>, Cut> {
         held.merge(room.try_acquire_many(more).map_err(|_| Cut::NoRoom)?);
         bytes.extend_from_slice(kept);
         if data.len() > left {
-            return Err(Cut::TooLarge(bytes));
+            return Err(Cut::TooLarge);
         }
     }
-    Ok(Held { bytes, _room: held })
+    Ok(held)
 }

@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use crds::{ControlPlane, DataPlane, WatchNamespaceGrant};
+use crds::gatewayapi::ReferenceGrant;
+use crds::{ControlPlane, DataPlane, GatewayConfiguration, WatchNamespaceGrant};
+use gateway_api::gatewayclasses::GatewayClass;
+use plan::gateway::Unusable;
 
 /// The answer to a question about another object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +28,6 @@ pub enum Named {
     Secret,
     /// A `ConfigMap`.
     ConfigMap,
-    /// A `GatewayConfiguration`.
-    GatewayConfiguration,
 }
 
 /// A `Service`, and whose it is.
@@ -52,8 +53,14 @@ pub trait World: Send + Sync {
     fn configuring(&self, namespace: &str, dataplane: &str) -> Vec<Arc<ControlPlane>>;
     /// The grants of a namespace; `Unknown` where that namespace is not watched.
     fn grants(&self, namespace: &str) -> Found<Vec<Arc<WatchNamespaceGrant>>>;
-    /// `spec.controllerName` of the `GatewayClass` of that name.
-    fn gateway_class(&self, name: &str) -> Found<String>;
+    /// The `GatewayClass` of that name.
+    fn gateway_class(&self, name: &str) -> Found<Arc<GatewayClass>>;
+    /// The `GatewayConfiguration` of that name.
+    fn configuration(&self, namespace: &str, name: &str) -> Found<Arc<GatewayConfiguration>>;
+    /// Gateway API's grants of a namespace; `Unknown` where there may be others.
+    fn reference_grants(&self, namespace: &str) -> Found<Vec<Arc<ReferenceGrant>>>;
+    /// The Secret of that name: whether the certificate in it can be served.
+    fn certificate(&self, namespace: &str, name: &str) -> Found<Result<(), Unusable>>;
 }
 
 /// Nothing is known.
@@ -79,7 +86,16 @@ impl World for Nothing {
     fn grants(&self, _: &str) -> Found<Vec<Arc<WatchNamespaceGrant>>> {
         Found::Unknown
     }
-    fn gateway_class(&self, _: &str) -> Found<String> {
+    fn gateway_class(&self, _: &str) -> Found<Arc<GatewayClass>> {
+        Found::Unknown
+    }
+    fn configuration(&self, _: &str, _: &str) -> Found<Arc<GatewayConfiguration>> {
+        Found::Unknown
+    }
+    fn reference_grants(&self, _: &str) -> Found<Vec<Arc<ReferenceGrant>>> {
+        Found::Unknown
+    }
+    fn certificate(&self, _: &str, _: &str) -> Found<Result<(), Unusable>> {
         Found::Unknown
     }
 }

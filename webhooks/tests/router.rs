@@ -144,6 +144,51 @@ async fn whatever_is_posted_is_answered_with_its_uid() {
     }
 }
 
+/// How a review of that size begins; nothing follows, or the connection breaks.
+fn begun(size: usize, ends: bool) -> Body {
+    let beginning = r#"{"apiVersion":"admission.k8s.io/v1","request":{"uid":"0f1e2d3c","x":""#;
+    let beginning = format!("{beginning}{}", "x".repeat(size.saturating_sub(beginning.len())));
+    let frames = futures::stream::iter([Ok::<_, std::io::Error>(beginning)]);
+    let broken = futures::stream::iter([Err(std::io::ErrorKind::ConnectionReset.into())]);
+    if ends {
+        Body::from_stream(futures::StreamExt::chain(frames, broken))
+    } else {
+        Body::from_stream(futures::StreamExt::chain(frames, futures::stream::pending()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_arrive_whole_is_answered_with_the_uid_of_what_did() {
+    for (ends, code) in [(true, 400), (false, 408)] {
+        let (status, answer) = post("/validate/dataplanes", begun(100, ends)).await;
+        let response = &answer["response"];
+        assert_eq!((status, &response["uid"]), (StatusCode::OK, &json!("0f1e2d3c")));
+        assert_eq!((&response["allowed"], &response["status"]["code"]), (&json!(false), &json!(code)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_there_is_room_for_is_sent_away_until_there_is_room_again() {
+    let (routes, _) = routes();
+    let ask = |body: Body| {
+        let request = Request::post("/validate/dataplanes").body(body).unwrap();
+        routes.clone().oneshot(request)
+    };
+    let good = review(Kind::DataPlane, "CREATE", &dataplane(&json!({})), &Value::Null).to_string();
+    // Together they take all of the 64 MiB.
+    let sizes = [vec![7 << 20; 9], vec![1014 << 10]].concat();
+    let held: Vec<_> = sizes.into_iter().map(|size| tokio::spawn(ask(begun(size, false)))).collect();
+    // They take their room when they are first polled, in the order in which they came.
+    tokio::task::yield_now().await;
+    let away = ask(Body::from(good.clone())).await.unwrap();
+    assert_eq!(away.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(away.headers()["retry-after"], "1");
+    for one in held {
+        assert_eq!(one.await.unwrap().unwrap().status(), StatusCode::OK, "told that it is late");
+    }
+    assert_eq!(ask(Body::from(good)).await.unwrap().status(), StatusCode::OK, "there is room again");
+}
+
 #[tokio::test]
 async fn what_is_not_to_be_stored_is_none_of_our_business() {
     let object = dataplane(

@@ -74,4 +74,60 @@ words! {
     KONG_KINDS_AVAILABLE = "KongKindsAvailable";
     /// Definitions of Kong's own kinds are missing; what would watch them is off.
     DEFINITIONS_MISSING = "DefinitionsMissing";
+    /// A rollout waits until the pods of the attempt before are gone.
+    WAITING_FOR_TRACK = "WaitingForTrack";
+    /// A rollout waits until the pods of its step are ready and serve.
+    WAITING_FOR_PODS = "WaitingForPods";
+    /// A rollout holds its step for as long as the step asks.
+    STEP_HOLDING = "StepHolding";
+    /// A rollout waits for somebody's approval.
+    AWAITING_APPROVAL = "AwaitingApproval";
+    /// Somebody paused a rollout.
+    MANUALLY_PAUSED = "ManuallyPaused";
+    /// Nothing can be said about the canary, and somebody has to decide.
+    AWAITING_DATA = "AwaitingData";
+    /// A canary failed and is kept, without traffic, for somebody to look at.
+    FAILED_AND_KEPT = "FailedAndKept";
+    /// A rollout waits for Kong Ingress Controller, which feeds its canary.
+    AWAITING_CONTROL_PLANE = "AwaitingControlPlane";
+    /// A rollout gives the canary all traffic.
+    PROMOTING = "Promoting";
+    /// A rollout waits until the pods of the old revision have no connections.
+    DRAINING = "Draining";
+    /// A rollout gives stable all traffic again.
+    ROLLING_BACK = "RollingBack";
+    /// A container of a canary was killed for its memory.
+    OUT_OF_MEMORY = "OutOfMemory";
+    /// A canary's Kong is of another version than its image was said to have.
+    UNEXPECTED_VERSION = "UnexpectedVersion";
+    /// A canary refuses the configuration that stable has; the message has Kong's words.
+    CONFIG_REJECTED = "ConfigRejected";
+    /// A canary answers routes in another way than stable.
+    ROUTE_MISMATCH = "RouteMismatch";
+    /// It has to be seen yet.
+    NOT_OBSERVED = "NotObserved";
+    /// The canary is good enough.
+    PASSED = "Passed";
+    /// The canary is worse than stable beyond doubt.
+    ANALYSIS_FAILED = "AnalysisFailed";
+    /// Too few requests, or too little time observed.
+    INSUFFICIENT_TRAFFIC = "InsufficientTraffic";
+    /// The pods' metrics could not be read.
+    METRICS_UNAVAILABLE = "MetricsUnavailable";
+    /// Pods of stable differ among each other as much as the canary does from them.
+    ENVIRONMENT_NOISY = "EnvironmentNoisy";
+    /// Nobody judges this canary.
+    NOT_JUDGED = "NotJudged";
+    /// A rollout went to its end.
+    PROMOTED = "Promoted";
+    /// A rollout was promoted by somebody who did not wait for its plan.
+    PROMOTED_BY_OVERRIDE = "PromotedByOverride";
+    /// A canary failed, and stable serves.
+    ROLLED_BACK = "RolledBack";
+    /// Somebody gave a rollout up, or its change was taken back.
+    ABORTED = "Aborted";
+    /// Another change came before a rollout was over.
+    SUPERSEDED = "Superseded";
+    /// A rollout took longer than it may.
+    DEADLINE_EXCEEDED = "DeadlineExceeded";
 }

@@ -22,4 +22,12 @@ words! {
     WATCH_NAMESPACE_GRANT_VALID = "WatchNamespaceGrantValid";
     /// Every definition of Kong's own kinds is installed, so that none is left out.
     KONG_KINDS_AVAILABLE = "KongKindsAvailable";
+    /// A rollout goes on by itself; `False` while it waits for somebody, and when it is over.
+    PROGRESSING = "Progressing";
+    /// The pods of a canary run, take their configuration and answer as stable does.
+    CANARY_HEALTHY = "CanaryHealthy";
+    /// What was measured says something about a canary.
+    ANALYSIS_CONCLUSIVE = "AnalysisConclusive";
+    /// A rollout is over; the reason tells how.
+    COMPLETED = "Completed";
 }

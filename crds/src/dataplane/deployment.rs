@@ -1,4 +1,4 @@
-//! The `deployment` stanza: replicas, autoscaling, pod template, rollout strategy.
+//! The `deployment` stanza: replicas, autoscaling, pod template.
 //!
 //! In: manifests. Out: types with the rules that one stanza can tell by itself. Never: a default;
 //! those are in `defaults`.
@@ -10,6 +10,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::rollout::Rollout;
 use crate::pod_template::PodTemplatePatch;
 
 /// How the pods of a `DataPlane` are made, scaled and upgraded.
@@ -35,8 +36,7 @@ pub struct DeploymentOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_template_spec: Option<PodTemplatePatch>,
 
-    /// How a change of the pods reaches the traffic. Absent, the Deployment updates in place. Not acted on yet: it is taken so
-    /// that manifests apply, and the condition `RolledOut` says that changes reach the traffic at once.
+    /// How a change of `podTemplateSpec` reaches the traffic. Absent, the Deployment updates in place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
 }
@@ -56,7 +56,7 @@ pub struct Scaling {
 #[cfg_attr(test, x_kube(cel))]
 #[x_kube(
     validation = Rule::new("!has(self.minReplicas) || self.minReplicas <= self.maxReplicas")
-        .message("minReplicas must not be greater than maxReplicas")
+        .message("minReplicas must not be greater than maxReplicas: lower minReplicas, or raise maxReplicas")
 )]
 pub struct HorizontalScaling {
     /// Fewest pods. Absent, Kubernetes takes 1.
@@ -83,78 +83,4 @@ fn metrics<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<MetricSpec>>
     let Some(mut metrics) = Option::<Value>::deserialize(from)? else { return Ok(None) };
     crate::quantity::spell(&mut metrics);
     serde_json::from_value(metrics).map(Some).map_err(D::Error::custom)
-}
-
-/// How a change of the pods reaches the traffic.
-#[derive(Clone, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Rollout {
-    /// The strategy. Absent, the Deployment updates in place.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub strategy: Option<RolloutStrategy>,
-}
-
-/// One of the strategies.
-#[derive(Clone, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RolloutStrategy {
-    /// New pods stand beside the old ones until somebody promotes them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub blue_green: Option<BlueGreen>,
-}
-
-/// New pods stand beside the old ones until somebody promotes them.
-#[derive(Clone, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BlueGreen {
-    /// When the new pods take over.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub promotion: Option<Promotion>,
-
-    /// What happens to the Kubernetes objects of a rollout.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub resources: Option<RolloutResources>,
-}
-
-/// When the new pods take over.
-#[derive(Clone, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Promotion {
-    /// Absent, `BreakBeforePromotion`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub strategy: Option<PromotionStrategy>,
-}
-
-/// When the new pods take over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
-#[schemars(description = "")]
-pub enum PromotionStrategy {
-    /// Wait for the annotation `gateway-operator.konghq.com/promote-when-ready: "true"`.
-    BreakBeforePromotion,
-}
-
-/// What happens to the Kubernetes objects of a rollout.
-#[derive(Clone, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RolloutResources {
-    /// The plan, per kind of object.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub plan: Option<RolloutPlan>,
-}
-
-/// What happens to each kind of object of a rollout.
-#[derive(Clone, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RolloutPlan {
-    /// Absent, `ScaleDownOnPromotionScaleUpOnRollout`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub deployment: Option<RolloutPlanDeployment>,
-}
-
-/// What happens to the Deployments of a rollout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
-#[schemars(description = "")]
-pub enum RolloutPlanDeployment {
-    /// The old Deployment is scaled down on promotion, the new one up when a rollout begins.
-    ScaleDownOnPromotionScaleUpOnRollout,
 }

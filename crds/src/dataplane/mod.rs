@@ -8,6 +8,7 @@ mod deployment;
 mod network;
 mod refused;
 mod resources;
+mod rollout;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -16,16 +17,19 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-pub use deployment::{
-    BlueGreen, DeploymentOptions, HorizontalScaling, Promotion, PromotionStrategy, Rollout, RolloutPlan,
-    RolloutPlanDeployment, RolloutResources, RolloutStrategy, Scaling,
-};
+pub use deployment::{DeploymentOptions, HorizontalScaling, Scaling};
 pub use network::{
     ExternalTrafficPolicy, IngressPort, IngressService, IpFamily, IpFamilyPolicy, Network, Protocol,
     ServiceType, Services,
 };
 pub use refused::{CertificateIssuer, ExtensionRef, KonnectCertificate, NamespacedName};
 pub use resources::{DisruptionBudget, DisruptionBudgetSpec, Resources, UnhealthyPodEvictionPolicy};
+pub use rollout::{
+    AnalysisProfile, Approval, BlueGreen, Canary, CanaryAnalysis, CanaryControlPlane, CanaryDeadlines,
+    CanaryPromotion, CanaryStep, Capacity, Gate, OnFailure, OnInconclusive, Preflight, Promotion,
+    PromotionStrategy, RollbackWindow, Rollout, RolloutPlan, RolloutPlanDeployment, RolloutResources,
+    RolloutStrategy, RouteParity,
+};
 pub use status::{
     Address, AddressSource, AddressType, DataPlaneStatus, RolloutDeployment, RolloutServices, RolloutStatus,
     ServiceStatus,

@@ -54,13 +54,13 @@ pub struct Services {
         .message("nodePort needs a Service of type LoadBalancer or NodePort: remove it from ports, or change type")
         .field_path(".ports"),
     validation = Rule::new("!has(self.ports) || self.ports.all(p, self.ports.exists_one(q, q.port == p.port && (has(q.protocol) && q.protocol == 'UDP') == (has(p.protocol) && p.protocol == 'UDP')))")
-        .message("each port number may be used once in ports, or once for UDP and once for the rest")
+        .message("a port number stands in ports more than once: use each number once, or once for UDP and once for the rest")
         .field_path(".ports"),
     validation = Rule::new("!has(self.ipFamilies) || size(self.ipFamilies) == 1 || (has(self.ipFamilyPolicy) && self.ipFamilyPolicy != 'SingleStack')")
         .message("SingleStack takes one entry of ipFamilies, and is what an absent ipFamilyPolicy means: remove the other, or set ipFamilyPolicy to PreferDualStack or RequireDualStack")
         .field_path(".ipFamilies"),
     validation = Rule::new("!has(self.ports) || self.ports.all(p, !has(p.name) || self.ports.exists_one(q, has(q.name) && q.name == p.name))")
-        .message("each name may be used once in ports")
+        .message(kube::core::Message::Expression("'the name \"' + self.ports.filter(p, has(p.name) && !self.ports.exists_one(q, has(q.name) && q.name == p.name))[0].name + '\" stands in ports more than once: give each port a name of its own'".into()))
         .field_path(".ports"),
 )]
 pub struct IngressService {

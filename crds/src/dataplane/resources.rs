@@ -30,8 +30,10 @@ pub struct DisruptionBudget {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(test, x_kube(cel))]
 #[x_kube(
-    validation = Rule::new("has(self.minAvailable) != has(self.maxUnavailable)")
-        .message("set exactly one of minAvailable and maxUnavailable")
+    validation = Rule::new("!(has(self.minAvailable) && has(self.maxUnavailable))")
+        .message("minAvailable and maxUnavailable exclude each other: remove one of them"),
+    validation = Rule::new("has(self.minAvailable) || has(self.maxUnavailable)")
+        .message("minAvailable and maxUnavailable are missing: set one of them, or remove podDisruptionBudget")
 )]
 pub struct DisruptionBudgetSpec {
     /// Pods that must stay, as a number or a percentage.

@@ -71,7 +71,10 @@ fn each_bad_specification_breaks_one_rule() {
             json!({ "deployment": { "replicas": 1, "scaling": { "horizontal": { "maxReplicas": 2 } } } }),
             "replicas and scaling exclude each other",
         ),
-        (scaling(&json!({ "minReplicas": 3, "maxReplicas": 2 })), "minReplicas must not be greater"),
+        (
+            scaling(&json!({ "minReplicas": 3, "maxReplicas": 2 })),
+            "minReplicas must not be greater than maxReplicas: lower",
+        ),
         (
             ingress(&json!({ "type": "ClusterIP", "externalTrafficPolicy": "Local" })),
             "externalTrafficPolicy needs a Service",
@@ -82,20 +85,23 @@ fn each_bad_specification_breaks_one_rule() {
             ),
             "nodePort needs a Service",
         ),
-        (ports(&json!([{ "port": 80 }, { "port": 80 }])), "each port number"),
+        (ports(&json!([{ "port": 80 }, { "port": 80 }])), "a port number stands in ports more than once"),
         (
             ports(&json!([{ "port": 53, "protocol": "UDP" }, { "port": 53, "protocol": "UDP" }])),
-            "each port number",
+            "a port number stands in ports more than once",
         ),
-        (ports(&json!([{ "port": 53, "protocol": "TLS" }, { "port": 53 }])), "each port number"),
+        (ports(&json!([{ "port": 53, "protocol": "TLS" }, { "port": 53 }])), "a port number stands in ports"),
         (
             ingress(&json!({ "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6", "IPv4"] })),
             "SingleStack takes one entry",
         ),
         (ingress(&json!({ "ipFamilies": ["IPv6", "IPv4"] })), "SingleStack takes one entry"),
-        (ports(&json!([{ "name": "a", "port": 80 }, { "name": "a", "port": 81 }])), "each name"),
-        (budget(&json!({})), "set exactly one of"),
-        (budget(&json!({ "minAvailable": 1, "maxUnavailable": 1 })), "set exactly one of"),
+        (
+            ports(&json!([{ "name": "a", "port": 80 }, { "name": "a", "port": 81 }])),
+            "the name \"a\" stands in ports",
+        ),
+        (budget(&json!({})), "are missing: set one of them"),
+        (budget(&json!({ "minAvailable": 1, "maxUnavailable": 1 })), "exclude each other: remove one"),
         (
             json!({ "extensions": [{ "kind": "KonnectExtension", "name": "x" }] }),
             "extensions are not supported by Silverback",

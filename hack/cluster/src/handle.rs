@@ -159,6 +159,18 @@ impl Cluster {
         Ok(socket)
     }
 
+    /// Takes datagrams at an address of the first node, so that this process answers pods and programs inside the box.
+    ///
+    /// Port 0 takes a free one. Pods reach it as they reach what [`Cluster::listen`] takes. Must be called inside a tokio
+    /// runtime.
+    pub fn listen_for_datagrams(&self, at: SocketAddr) -> Result<UdpSocket> {
+        let net = File::open(self.facts.network(None)?).with_context(|| self.ended())?;
+        let made = socket::within(net, move || Ok(std::net::UdpSocket::bind(at)?));
+        let socket = made.with_context(|| format!("cannot listen on {at} in the box {}", self.name()))?;
+        socket.set_nonblocking(true)?;
+        Ok(UdpSocket::from_std(socket)?)
+    }
+
     /// A command that runs a program inside the box, with KUBECONFIG set and `kubectl` on PATH; its
     /// input and output are the caller's to choose. The program ends with the box.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Result<Command> {

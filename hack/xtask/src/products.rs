@@ -74,6 +74,9 @@ pub const IMAGES: &[Recipe] = &[
         references: &[
             "docker.io/kong/kubernetes-ingress-controller:3.5",
             "docker.io/kong/kubernetes-ingress-controller:3.5.13",
+            // Older ones: a pod says by STANDIN_VERSION that it is meant.
+            "docker.io/kong/kubernetes-ingress-controller:3.3.1",
+            "docker.io/kong/kubernetes-ingress-controller:3.1.2",
         ],
         env: &["STANDIN_VERSION=3.5.13"],
         user: "1000:1000",

@@ -3,6 +3,7 @@
 mod access;
 mod admission;
 mod beside;
+pub mod lease;
 pub mod pushes;
 mod triggers;
 
@@ -90,7 +91,7 @@ impl Reconciler for ControlPlanes {
     type Status = ControlPlaneStatus;
     type Error = Error;
 
-    const FINALIZER: Option<&'static str> = Some("gateway-operator.konghq.com/controlplane");
+    const FINALIZER: Option<&'static str> = Some(plan::controlplane::FINALIZER);
 
     async fn reconcile(&self, object: Arc<ControlPlane>) -> Result<Outcome<ControlPlaneStatus>, Error> {
         let owner = self.known(&object)?;
@@ -113,7 +114,11 @@ impl Reconciler for ControlPlanes {
     async fn finish(&self, object: Arc<ControlPlane>) -> Result<(), Error> {
         let owner = self.known(&object)?;
         self.withdraw(&owner).await?;
-        self.revoke(&owner, &object).await
+        self.revoke(&owner, &object).await?;
+        match plan::controlplane::reference(&object) {
+            Ok(reference) => self.resign(&owner, reference).await,
+            Err(_) => Ok(()),
+        }
     }
 
     fn failed(&self, object: &ControlPlane, reason: &'static str, words: String) -> ControlPlaneStatus {
@@ -175,7 +180,7 @@ impl ControlPlanes {
         let hub = &self.0.hubs.deployments;
         let namespace = object.namespace().unwrap_or_default();
         let within = |name: &str| hub.get(&ObjectRef::new(name).within(&namespace));
-        let kong = within(&names::deployment(&dataplane.name_any(), names::values::FIRST_TRACK))?;
+        let kong = within(&names::deployment(&dataplane.name_any(), &self.0.serving(dataplane)))?;
         let controller = within(&names::controller(&object.name_any()));
         let known = controller.as_deref().and_then(told);
         match known {
@@ -254,13 +259,10 @@ impl ControlPlanes {
         certificates.apply(&hubs.secrets, owner, &valid.certificate(&issued.certificate)).await?;
         let mut renew_in = issued.renew_in;
         let admission = if valid.admits() { Some(self.serve(owner, valid).await?) } else { None };
+        self.elect(owner, valid).await?;
         let wanted = valid.deployment(&issued.certificate);
-        let is_there =
-            hubs.deployments.get(&ObjectRef::new(wanted.name()).within(&owner.namespace)).is_some();
-        if let Some(lease) = valid.lease().filter(|_| !is_there) {
-            self.writer().create(&owner.namespace, &lease).await.map(drop)?;
-        }
         let deployment = self.writer().apply(&hubs.deployments, owner, &wanted).await?;
+        self.hand_over(owner, valid).await?;
         match admission {
             Some(Issued { certificate, renew_in: again }) => {
                 renew_in = renew_in.into_iter().chain(again).min();

@@ -1,18 +1,19 @@
 //! The reconciler of `DataPlane`.
 
 mod services;
+mod tracks;
 mod triggers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use certs::Request;
-use crds::DataPlane;
 use crds::conditions::{self, reasons, types};
 use crds::dataplane::DataPlaneStatus;
 use crds::k8s::{Condition, Deployment, Pod, Secret, Service};
 use crds::names::{self, annotations, managers};
 use crds::wanted::Wanted;
+use crds::{DataPlane, GatewayRollout};
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use plan::Invalid;
@@ -68,6 +69,10 @@ impl Failure for Error {
 
 /// Children and pods as they are after the writes.
 struct Done {
+    /// The track that serves.
+    track: String,
+    /// The last attempt to bring another revision to the traffic.
+    rollout: Option<Arc<GatewayRollout>>,
     deployment: Arc<Deployment>,
     ingress: Arc<Service>,
     /// Whether no former ingress Service is left.
@@ -90,14 +95,22 @@ impl Reconciler for DataPlanes {
     type Error = Error;
 
     async fn reconcile(&self, object: Arc<DataPlane>) -> Result<Outcome<DataPlaneStatus>, Error> {
-        let valid =
-            plan::dataplane::valid(&self.0.settings, &object)?.configured(self.is_configured(&object));
+        let course = self.course(&object);
+        if let Some(attempt) = &course.begin {
+            self.begin(&owner(&object), attempt).await?;
+        }
+        let (main, beside) = (course.primary.of(&object), course.beside.as_ref());
+        let valid = plan::dataplane::valid(&self.0.settings, &main)?
+            .configured(self.is_configured(&object, &course.primary.name))
+            .placed(course.placing(&course.primary));
         let issued = self.certificate(&object).await?;
         let owner = owner(&object);
-        let (families, network) = match self.network(&owner, valid.network(&issued.certificate)).await {
+        let preview = course.preview.as_ref().map(|track| valid.preview(track));
+        let network = self.network(&owner, valid.network(&issued.certificate), preview.as_ref()).await;
+        let (families, network) = match network {
             Ok(services) => (services.families(), Ok(services)),
             // What runs still gets its changes; nothing is made.
-            Err(error) => match self.families(&owner) {
+            Err(error) => match self.families(&owner, &course.primary.name) {
                 Some(families) => (families, Err(error)),
                 None => return Err(error),
             },
@@ -105,15 +118,22 @@ impl Reconciler for DataPlanes {
         let workload = valid.workload(&issued.certificate, families);
         let missing = self.missing(&owner, &workload.references);
         let deployment = self.workload(&owner, workload).await?;
+        if let Some(track) = beside {
+            self.beside(&object, (&course, track), (&issued.certificate, families)).await?;
+        }
+        self.prune(&owner, &course).await?;
         let Services { ingress, .. } = network?;
         let retired = self.retire(&owner, &ingress).await?;
         let pods = self.pods(&owner, &deployment);
         let controlplane = self.said(&owner);
-        Ok(outcome(&object, &Done { deployment, ingress, retired, pods, missing, controlplane }, &issued))
+        let (track, rollout) = (course.primary.name, self.latest(&owner));
+        let done = Done { track, rollout, deployment, ingress, retired, pods, missing, controlplane };
+        Ok(outcome(&object, &done, &issued))
     }
 
     fn failed(&self, object: &DataPlane, reason: &'static str, words: String) -> DataPlaneStatus {
-        let name = names::deployment(&object.name_any(), names::values::FIRST_TRACK);
+        let track = self.0.serving(object);
+        let name = names::deployment(&object.name_any(), &track);
         let key = ObjectRef::new(&name).within(&object.namespace().unwrap_or_default());
         let deployment = self.0.hubs.deployments.get(&key);
         plan::dataplane::failed(object, deployment.as_deref(), (reason, words), clock::now())
@@ -158,18 +178,18 @@ impl DataPlanes {
 
     /// Whether a control plane configures the pods, or has: when it goes Kong serves what it was given last, and pods that
     /// were rolled for that would have nothing to serve.
-    fn is_configured(&self, object: &DataPlane) -> bool {
+    fn is_configured(&self, object: &DataPlane, track: &str) -> bool {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-        let deployment = names::deployment(&name, names::values::FIRST_TRACK);
+        let deployment = names::deployment(&name, track);
         let live = self.0.hubs.deployments.get(&ObjectRef::new(&deployment).within(&namespace));
         live.is_some_and(|live| live.annotations().contains_key(annotations::CONFIGURED))
             || self.0.planes.configures(&namespace, &name)
     }
 
     /// The families on which the pods that are there listen, where there are any.
-    fn families(&self, owner: &Owner) -> Option<Families> {
+    fn families(&self, owner: &Owner, track: &str) -> Option<Families> {
         let hubs = &self.0.hubs;
-        let deployment = names::deployment(&owner.name, names::values::FIRST_TRACK);
+        let deployment = names::deployment(&owner.name, track);
         hubs.deployments.get(&ObjectRef::new(&deployment).within(&owner.namespace))?;
         let is_theirs = |service: &Service| service.owner_references().iter().any(|by| by.uid == owner.uid);
         let services = hubs.services.select(is_theirs);
@@ -258,8 +278,9 @@ fn is_of(pod: &Pod, owner: &Owner) -> bool {
 
 fn outcome(object: &DataPlane, done: &Done, issued: &Issued<Certificate>) -> Outcome<DataPlaneStatus> {
     let now = clock::now();
-    let Done { deployment, ingress, retired, pods, missing, controlplane } = done;
-    let seen = Seen { deployment, ingress, pods, controlplane, missing, now };
+    let Done { track, rollout, deployment, ingress, retired, pods, missing, controlplane } = done;
+    let rollout = rollout.as_deref();
+    let seen = Seen { track, rollout, deployment, ingress, pods, controlplane, missing, now };
     let status = plan::dataplane::status(object, &seen);
     let conditions = status.conditions.as_deref().unwrap_or_default();
     let idle = conditions::get(conditions, types::READY)

@@ -1,8 +1,10 @@
 //! The reconciler of `Gateway`, and of the sets of listeners that are attached to it.
 
 mod around;
+mod asked;
 mod classes;
 mod configurations;
+mod life;
 mod stores;
 mod triggers;
 

@@ -1,20 +1,24 @@
 //! The watch stores of the process: one watch per kind and place, of what we own only; of what is not ours, names.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use crds::DataPlane;
 use crds::k8s::{ConfigMap, Deployment, HorizontalPodAutoscaler, Pod, PodDisruptionBudget, Secret, Service};
-use crds::names::{labels, values};
+use crds::names::{self, labels, values};
+use crds::{DataPlane, GatewayRollout};
 use futures::future::join_all;
-use kube::Client;
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
+use kube::{Client, ResourceExt};
 use plan::dataplane::Kind;
 use runtime::Hub;
 use runtime::hub::{Coverage, Names, Place, Source, Streamed};
 use runtime::metrics::Metrics;
 use runtime::optional;
+use runtime::writer::Owner;
 use tokio::task::JoinSet;
 
+use crate::others::while_served;
 use crate::references::References;
 use crate::trim;
 
@@ -23,6 +27,8 @@ use crate::trim;
 pub struct Hubs {
     /// All of them, as users wrote them.
     pub dataplanes: Hub<DataPlane>,
+    /// All of them: what was and is under way of `DataPlane`s.
+    pub rollouts: Hub<GatewayRollout>,
     /// Those of a `DataPlane` or a `ControlPlane`.
     pub deployments: Hub<Deployment>,
     /// Those of a `DataPlane` or a `ControlPlane`.
@@ -57,6 +63,7 @@ impl Hubs {
             hubs.coverage.expect(place, &Hub::<DataPlane>::known_as());
         }
         let known = sources.iter().map(|source| hubs.watch_children(source, tasks)).collect();
+        tasks.spawn(while_served(client.clone(), hubs.rollouts.clone(), sources.clone()));
         tasks.spawn(dataplanes(client.clone(), hubs.dataplanes.clone(), sources, known));
         hubs
     }
@@ -67,6 +74,7 @@ impl Hubs {
             References { config_maps: Names::default(), foreign: Names::default(), own: secrets.clone() };
         Self {
             dataplanes: Hub::trimmed(trim::dataplane),
+            rollouts: Hub::default(),
             deployments: Hub::packed(),
             services: Hub::default(),
             autoscalers: Hub::default(),
@@ -92,7 +100,23 @@ impl Hubs {
             start(&self.pods, &ours, tasks),
             start_names::<Secret>(&self.references.foreign, &foreign, tasks),
             start_names::<ConfigMap>(&self.references.config_maps, source, tasks),
+            // Without what is under way, a DataPlane would be made as its specification says, at once.
+            Hub::<GatewayRollout>::known_as(),
         ])
+    }
+
+    /// What was and is under way of the `DataPlane` of that uid.
+    pub fn rollouts_of(&self, uid: &str) -> Vec<Arc<GatewayRollout>> {
+        self.rollouts.select(|rollout| is_owned(rollout, uid))
+    }
+
+    /// The Deployments of a `DataPlane`, one for each track.
+    pub fn tracks_of(&self, owner: &Owner) -> Vec<Arc<Deployment>> {
+        let named = [values::FIRST_TRACK, values::SECOND_TRACK].into_iter().filter_map(|track| {
+            let name = names::deployment(&owner.name, track);
+            self.deployments.get(&ObjectRef::new(&name).within(&owner.namespace))
+        });
+        named.filter(|deployment| is_owned(deployment.as_ref(), &owner.uid)).collect()
     }
 
     /// Whether a Secret or `ConfigMap` of that name exists, whoever's it is.
@@ -104,6 +128,10 @@ impl Hubs {
     pub async fn synced(&self) {
         self.coverage.begun().await;
     }
+}
+
+fn is_owned(object: &impl ResourceExt, uid: &str) -> bool {
+    object.owner_references().iter().any(|owner| owner.controller == Some(true) && owner.uid == uid)
 }
 
 fn selected(source: &Source, labels: &str) -> Source {

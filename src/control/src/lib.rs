@@ -11,6 +11,7 @@ pub mod hubs;
 pub mod others;
 pub mod planes;
 pub mod references;
+pub mod rollout;
 mod touches;
 mod trim;
 pub mod webhook;

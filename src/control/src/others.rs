@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crds::GatewayConfiguration;
 use crds::k8s::Service;
 use crds::names::{labels, values};
 use futures::future::join_all;
@@ -21,29 +20,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Stores of what is looked up when something else is judged; by default they know nothing. Cloning shares them.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Others {
-    /// All of them, without what is in them.
-    pub configurations: Hub<GatewayConfiguration>,
     /// Services that neither a `DataPlane` nor a `ControlPlane` owns.
     pub services: Names,
     places: Vec<Place>,
     coverage: Coverage,
-}
-
-impl Default for Others {
-    fn default() -> Self {
-        let trimmed = |object: &mut GatewayConfiguration| {
-            object.spec = crds::GatewayConfigurationSpec::default();
-            object.status = None;
-        };
-        Self {
-            configurations: Hub::trimmed(trimmed),
-            services: Names::default(),
-            places: Vec::new(),
-            coverage: Coverage::default(),
-        }
-    }
 }
 
 impl Others {
@@ -57,14 +39,12 @@ impl Others {
             coverage: others.coverage.clone(),
             metrics: metrics.clone(),
         };
-        let sources: Vec<_> = places.iter().map(source).collect();
-        for source in &sources {
+        for source in places.iter().map(source) {
             let kinds = format!("({},{})", values::CONTROLPLANE, values::DATAPLANE);
             let foreign = format!("{} notin {kinds}", labels::MANAGED_BY);
             let selector = watcher::Config::default().labels(&foreign);
-            tasks.spawn(others.services.watch::<Service>(Source { selector, ..source.clone() }));
+            tasks.spawn(others.services.watch::<Service>(Source { selector, ..source }));
         }
-        tasks.spawn(while_served(client.clone(), others.configurations.clone(), sources));
         others
     }
 
@@ -76,19 +56,11 @@ impl Others {
         self.coverage.begun().await;
     }
 
-    /// Whether all objects of a kind in that namespace are in its store.
-    pub fn knows<K: Streamed>(&self, namespace: &str) -> bool {
-        self.is_listed(namespace, &Hub::<K>::known_as())
-    }
-
     /// Whether all Services of strangers in that namespace are known.
     pub fn knows_services(&self, namespace: &str) -> bool {
-        self.is_listed(namespace, &Names::known_as::<Service>())
-    }
-
-    fn is_listed(&self, namespace: &str, kind: &str) -> bool {
+        let kind = Names::known_as::<Service>();
         let mut there = self.places.iter().filter(|place| place.holds(namespace));
-        there.any(|place| self.coverage.is_listed(place, kind))
+        there.any(|place| self.coverage.is_listed(place, &kind))
     }
 }
 

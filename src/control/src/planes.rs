@@ -19,6 +19,7 @@ use runtime::hub::{Coverage, Hub, Names, Place, Source, Streamed, Watched};
 use runtime::metrics::Metrics;
 use tokio::task::JoinSet;
 
+use crate::controlplane::lease::Candidates;
 use crate::controlplane::pushes::Pushes;
 use crate::others::{Classes, while_served};
 use crate::trim;
@@ -46,6 +47,8 @@ pub struct Planes {
     pub classes: Classes,
     /// What became of the last configuration of each `ControlPlane`.
     pub pushes: Pushes,
+    /// The pods that may have held the lease of each `ControlPlane`.
+    pub(crate) candidates: Candidates,
     /// Names of all definitions.
     pub(crate) definitions: Names,
     places: Vec<Place>,
@@ -96,6 +99,7 @@ impl Planes {
             webhooks: Hub::packed(),
             classes: Classes::default(),
             pushes: Pushes::default(),
+            candidates: Candidates::default(),
             definitions: Names::default(),
             places: places.to_vec(),
             coverage: Coverage::beside(),

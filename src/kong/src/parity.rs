@@ -124,8 +124,9 @@ impl Prober {
     /// a new one only some time after it has taken it.
     pub async fn compare(&self, stable: &Pod, canary: &Pod, asks: &Asks) -> Report {
         let end = Instant::now() + ALL;
-        let each = asks.asks.iter().map(|ask| async move {
-            let found = tokio::time::timeout_at(end, self.settle(stable, canary, ask)).await;
+        // By value: what borrows a request cannot be sent to another thread (rust-lang/rust#102211).
+        let each = asks.asks.clone().into_iter().map(|ask| async move {
+            let found = tokio::time::timeout_at(end, self.settle(stable, canary, &ask)).await;
             found.unwrap_or(Found::Unsettled)
         });
         let mut report = Report { skipped: asks.skipped, ..Report::default() };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::offline;
+use crate::{offline, rollouts};
 
 pub use webhooks::{CertificateSource, Webhooks};
 
@@ -31,6 +31,8 @@ pub enum Command {
     Default(offline::Default),
     /// Print the objects that the operator makes of manifests, or what they would change in a cluster.
     Render(offline::Render),
+    /// Show and steer how changes of pods reach the traffic.
+    Rollout(rollouts::Rollout),
 }
 
 /// Options of `silverback run`. Of one that is given twice the last one counts, so that a manifest can be overlaid.
@@ -124,7 +126,7 @@ pub struct Run {
 }
 
 /// A number with its unit, `ms`, `s` or `m`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.len() - text.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let unit = match unit {

@@ -5,6 +5,7 @@ mod allocator;
 mod args;
 mod logs;
 mod offline;
+mod rollouts;
 mod run;
 mod scrape;
 mod traces;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Command::Validate(options) => return offline::validate(&options),
         Command::Default(options) => return offline::default(&options),
         Command::Render(options) => return offline::render(&options),
+        Command::Rollout(options) => return rollouts::rollout(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use certs::Authority;
 use control::controlplane::{self, ControlPlanes, pushes};
 use control::dataplane::{self, DataPlanes};
+use control::rollout::{self, Rollouts};
 use control::webhook::{self, Certificates};
 use control::{Context, Entrances, Hubs, Others, Planes, authority, gateway, kit};
 use kube::Client;
@@ -335,13 +336,24 @@ impl Process {
         }
     }
 
+    async fn roll_out(&self, cx: &Context, kit: Kit) {
+        let (all, calls) = (cx.hubs.rollouts.clone(), rollout::triggers(cx));
+        match Rollouts::new(cx.clone()) {
+            Ok(rollouts) => drive::drive(rollouts, all, calls, kit, self.drain.clone()).await,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "no rollout is looked after");
+            }
+        }
+    }
+
     async fn drive(&self, cx: Context) {
         let (of_data, of_control) = (cx.hubs.dataplanes.clone(), cx.planes.controlplanes.clone());
         let (calls, kit) = (dataplane::triggers(&cx), cx.kit.clone());
         let controlled = controlplane::triggers(&cx);
         tokio::join!(
             drive::drive(DataPlanes(cx.clone()), of_data, calls, kit.clone(), self.drain.clone()),
-            drive::drive(ControlPlanes(cx.clone()), of_control, controlled, kit, self.drain.clone()),
+            drive::drive(ControlPlanes(cx.clone()), of_control, controlled, kit.clone(), self.drain.clone()),
+            self.roll_out(&cx, kit),
             pushes::keep(&cx, self.drain.clone()),
             gateway::keep(cx.clone(), self.drain.clone()),
         );

@@ -5,11 +5,15 @@
 use std::sync::Arc;
 
 use control::{Entrances, Hubs, Others, Planes};
-use crds::k8s::Service;
+use crds::gatewayapi::ReferenceGrant;
+use crds::k8s::{Secret, Service};
 use crds::{ControlPlane, DataPlane, GatewayConfiguration, WatchNamespaceGrant};
+use gateway_api::gatewayclasses::GatewayClass;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 use plan::dataplane::Kind;
+use plan::gateway::Unusable;
+use runtime::clock;
 use runtime::hub::{Hub, Names, Place};
 use webhooks::world::{Found, Holder, Named, World};
 
@@ -36,11 +40,11 @@ impl Stores {
 
     fn exists_reference(&self, kind: Kind, namespace: &str, name: &str) -> Found<()> {
         let (watch, own) = match kind {
-            Kind::Secret => (Names::known_as::<crds::k8s::Secret>(), true),
+            Kind::Secret => (Names::known_as::<Secret>(), true),
             Kind::ConfigMap => (Names::known_as::<crds::k8s::ConfigMap>(), false),
         };
-        let covered = self.covers(namespace, &watch)
-            && (!own || self.covers(namespace, &Hub::<crds::k8s::Secret>::known_as()));
+        let covered =
+            self.covers(namespace, &watch) && (!own || self.covers(namespace, &Hub::<Secret>::known_as()));
         found(self.hubs.exists(kind, namespace, name).then_some(()), covered)
     }
 
@@ -60,11 +64,6 @@ impl World for Stores {
         match kind {
             Named::Secret => self.exists_reference(Kind::Secret, namespace, name),
             Named::ConfigMap => self.exists_reference(Kind::ConfigMap, namespace, name),
-            Named::GatewayConfiguration => {
-                let key = ObjectRef::<GatewayConfiguration>::new(name).within(namespace);
-                let there = self.others.configurations.get(&key).map(drop);
-                found(there, self.others.knows::<GatewayConfiguration>(namespace))
-            }
         }
     }
 
@@ -94,10 +93,35 @@ impl World for Stores {
         found(covered.then(|| within(&self.planes.grants, namespace, |_| true)), covered)
     }
 
-    fn gateway_class(&self, name: &str) -> Found<String> {
-        match self.planes.classes.controller(name) {
-            Some(controller) => found(controller, true),
-            None => Found::Unknown,
+    fn gateway_class(&self, name: &str) -> Found<Arc<GatewayClass>> {
+        // Whole classes are shown once everything that is asked about them is known.
+        let is_absent = self.planes.classes.controller(name) == Some(None);
+        found(self.entrances.classes.get(&ObjectRef::new(name)), is_absent)
+    }
+
+    fn configuration(&self, namespace: &str, name: &str) -> Found<Arc<GatewayConfiguration>> {
+        let there = self.entrances.configurations.get(&ObjectRef::new(name).within(namespace));
+        found(there, self.entrances.knows::<GatewayConfiguration>(namespace))
+    }
+
+    fn reference_grants(&self, namespace: &str) -> Found<Vec<Arc<ReferenceGrant>>> {
+        let covered = self.entrances.knows::<ReferenceGrant>(namespace);
+        let there = || {
+            let here = |grant: &ReferenceGrant| grant.metadata.namespace.as_deref() == Some(namespace);
+            self.entrances.grants.select(here)
+        };
+        found(covered.then(there), covered)
+    }
+
+    fn certificate(&self, namespace: &str, name: &str) -> Found<Result<(), Unusable>> {
+        if !self.entrances.knows::<Secret>(namespace) {
+            return Found::Unknown;
+        }
+        match self.entrances.certificate(&self.hubs, namespace, name, clock::now()) {
+            Err(Unusable::Absent) => {
+                found(None, self.exists_reference(Kind::Secret, namespace, name) == Found::Absent)
+            }
+            known => Found::Here(known),
         }
     }
 }

@@ -4,6 +4,8 @@
 
 #[path = "offline/entrances.rs"]
 mod entrances;
+#[path = "offline/pipelines.rs"]
+mod pipelines;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -245,58 +247,37 @@ fn an_image_and_a_namespace_go_without_saying() {
     assert!(printed.contains("image: my/kong:3.9") && printed.contains("namespace: other"), "{printed}");
 }
 
-fn yaml(file: &str) -> Value {
-    serde_saphyr::from_str(&std::fs::read_to_string(root().join(file)).unwrap()).unwrap()
-}
-
-/// Runs the script of the action as a runner would.
-fn action(files: &str, warnings_as_errors: &str, sarif: &Path) -> Output {
-    let action = yaml("action.yml");
-    let step = &action["runs"]["steps"][0];
-    assert_eq!((&action["runs"]["using"], &step["shell"]), (&json!("composite"), &json!("bash")));
-    let mut bash = Command::new("bash");
-    // What GitHub makes of `shell: bash`.
-    bash.args(["--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"].as_str().unwrap()]);
-    bash.current_dir(manifests());
-    for (name, value) in step["env"].as_object().unwrap() {
-        let input = value.as_str().unwrap().trim_start_matches("${{ inputs.").trim_end_matches(" }}");
-        let default = &action["inputs"][input]["default"];
-        assert!(default.is_string(), "{name} is {value}, which is no input");
-        bash.env(name, default.as_str().unwrap());
-    }
-    bash.env("PROGRAM", env!("CARGO_BIN_EXE_silverback")).env("FILES", files);
-    bash.env("WARNINGS_AS_ERRORS", warnings_as_errors).env("SARIF", sarif).output().unwrap()
-}
-
 #[test]
-fn the_action_reports_and_fails_as_the_program_does() {
-    let folder = tempfile::tempdir().unwrap();
-    let sarif = folder.path().join("report.sarif");
-    assert_eq!(action("good.yaml folder", "false", Path::new("")).status.code(), Some(0));
-    let broken = action("good.yaml broken.yaml", "false", &sarif);
-    assert_eq!(broken.status.code(), Some(1), "{broken:?}");
-    assert!(text(&broken.stdout).contains("* spec.deployment.replica: unknown field"), "{broken:?}");
-    let report: Value = serde_json::from_str(&std::fs::read_to_string(&sarif).unwrap()).unwrap();
-    assert_eq!(report["version"], "2.1.0");
-    assert_eq!(action("warned.yaml", "true", Path::new("")).status.code(), Some(1));
-    // A name is a name, whatever is in it.
-    let odd = action("$(touch${IFS}pwned)", "false", Path::new(""));
-    assert_eq!(odd.status.code(), Some(2), "{odd:?}");
-    assert!(!manifests().join("pwned").exists());
-}
-
-#[test]
-fn the_hooks_run_what_they_say() {
-    let hooks = yaml(".pre-commit-hooks.yaml");
-    let hooks = hooks.as_array().unwrap();
-    assert_eq!(hooks.len(), 2);
-    for (hook, warned) in hooks.iter().zip([0, 1]) {
-        for field in ["id", "name", "entry", "language"] {
-            assert!(hook[field].is_string(), "{field}");
-        }
-        let entry: Vec<_> = hook["entry"].as_str().unwrap().split(' ').collect();
-        assert_eq!(entry[0], "silverback");
-        let with = |file: &'static str| code(&[&entry[1..], &[file]].concat());
-        assert_eq!((with("good.yaml"), with("warned.yaml"), with("broken.yaml")), (0, warned, 1));
-    }
+fn a_database_is_found_where_the_manifests_tell_of_it() {
+    let told = |kind: &str, held: &Value, name: &str| {
+        let reference = if kind == "Secret" { "secretKeyRef" } else { "configMapKeyRef" };
+        let from = json!({ reference: { "name": "mode", "key": "database" } });
+        let proxy = json!({ "name": "proxy", "env": [{ "name": "KONG_DATABASE", "valueFrom": from }] });
+        let spec = json!({ "deployment": { "podTemplateSpec": { "spec": { "containers": [proxy] } } } });
+        let mut source = json!({ "apiVersion": "v1", "kind": kind, "metadata": { "name": name } });
+        source.as_object_mut().unwrap().extend(held.as_object().unwrap().clone());
+        let dataplane = json!({
+            "apiVersion": "gateway-operator.konghq.com/v1beta1", "kind": "DataPlane",
+            "metadata": { "name": "edge" }, "spec": spec,
+        });
+        let list = json!({ "kind": "List", "items": [source, dataplane] }).to_string();
+        let report: Value =
+            serde_json::from_slice(&piped(&["validate", "-", "--output=json"], list.as_bytes()).stdout)
+                .unwrap();
+        report["objects"][0].clone()
+    };
+    let wrong = told("ConfigMap", &json!({ "data": { "database": "postgres" } }), "mode");
+    let problem = &wrong["problems"][0];
+    assert!(problem["message"].as_str().unwrap().contains("\"postgres\" is not supported"), "{wrong}");
+    let field = problem["field"].as_str().unwrap();
+    assert!(field.ends_with(".containers[0].env[0].valueFrom"), "{wrong}");
+    // In base64: `postgres`, and `off`.
+    let secret = told("Secret", &json!({ "data": { "database": "cG9zdGdyZXM=" } }), "mode");
+    assert!(secret["valid"] == false && !secret.to_string().contains("postgres"), "{secret}");
+    assert!(secret.to_string().contains("what Secret mode holds"), "{secret}");
+    let fine = told("Secret", &json!({ "data": { "database": "b2Zm" } }), "mode");
+    assert_eq!((&fine["valid"], &fine["warnings"]), (&json!(true), &json!([])));
+    let elsewhere = told("ConfigMap", &json!({ "data": { "database": "off" } }), "other");
+    let warning = elsewhere["warnings"][0]["message"].as_str().unwrap();
+    assert!(warning.contains("holds is not known here"), "{elsewhere}");
 }

@@ -3,6 +3,7 @@
 //! Nothing here reads, writes, waits or knows the time; a caller passes in all of it. What is refused is
 //! refused with the path of the field, its value and the remedy.
 
+pub mod attempt;
 pub mod controlplane;
 pub mod dataplane;
 pub mod gateway;

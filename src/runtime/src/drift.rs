@@ -23,6 +23,9 @@ const ATOMIC: &[&str] = &[
     "selector",
 ];
 
+/// Lists that are sets of words (`listType=set`): others add theirs.
+const SETS: &[&str] = &["finalizers"];
+
 /// Fields without a pointer in Go: `false` and 0 are never encoded there, and absent means the same. Of all
 /// other fields an absent one may well mean `true`.
 const DROPPED: &[&str] = &[
@@ -92,6 +95,9 @@ fn items(at: &At, want: &[Value], live: &[Value]) -> Option<String> {
             twin.map_or_else(|| Some(at.item(index).path), |twin| compare(&at.item(index), item, twin))
         });
     }
+    if SETS.contains(&at.field.as_str()) {
+        return want.iter().any(|item| !live.contains(item)).then(|| at.path.clone());
+    }
     if want.len() != live.len() {
         return Some(at.path.clone());
     }
@@ -154,6 +160,15 @@ mod tests {
         assert!(first(&want, &json!({"tty": true})).is_some());
         let token = json!({"automountServiceAccountToken": false});
         assert!(first(&token, &json!({})).is_some(), "absent means true there");
+    }
+
+    #[test]
+    fn a_finalizer_of_others_is_no_difference_and_one_that_is_taken_off_is() {
+        let want = json!({"metadata": {"finalizers": ["ours"]}});
+        assert_eq!(first(&want, &json!({"metadata": {"finalizers": ["theirs", "ours"]}})), None);
+        let gone = json!({"metadata": {"finalizers": ["theirs"]}});
+        assert_eq!(first(&want, &gone).as_deref(), Some(".metadata.finalizers"));
+        assert!(first(&want, &json!({"metadata": {}})).is_some());
     }
 
     #[test]

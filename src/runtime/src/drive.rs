@@ -75,6 +75,10 @@ pub trait Reconciler: Send + Sync + 'static {
     /// owner references.
     const FINALIZER: Option<&'static str> = None;
 
+    /// Whether a status that tells nothing but other words and numbers may wait for a moment. Not one by which another
+    /// reconciler acts.
+    const POSTPONES: bool = true;
+
     /// Makes the world as `object` asks.
     fn reconcile(
         &self,
@@ -236,7 +240,11 @@ impl<R: Reconciler> Loop<R> {
 
     async fn release(&self, object: &R::Kind) -> Result<(), writer::Error> {
         let Some(finalizer) = R::FINALIZER else { return Ok(()) };
-        self.kit.writer.finalizer(object, finalizer, false).await.map(drop)
+        match self.kit.writer.finalizer(object, finalizer, false).await {
+            // It was seen once more before the watch showed that it is gone.
+            Err(error) if error.is_absent() => Ok(()),
+            released => released.map(drop),
+        }
     }
 
     fn put_off(&self, key: &Key<R>, error: &impl Failure) -> Option<Duration> {
@@ -308,7 +316,7 @@ impl<R: Reconciler> Loop<R> {
     fn later(&self, key: &Key<R>, object: &R::Kind, (status, next): Said<'_, R>) -> Option<Duration> {
         let is_under_way = matches!(next, Ok(Next::Waiting(_)));
         let is_other = object.status() != Some(status);
-        let waits = is_under_way && is_other && !postpone::decides(object.status(), status);
+        let waits = R::POSTPONES && is_under_way && is_other && !postpone::decides(object.status(), status);
         if waits { self.postponed().rest(key, Instant::now()) } else { None }
     }
 

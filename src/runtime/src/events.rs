@@ -30,6 +30,19 @@ const AT_A_TIME: usize = 8;
 /// How long the end of the process waits for events that are on their way.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+/// Something that happened.
+#[derive(Debug, Clone, Copy)]
+pub struct Happening<'a> {
+    /// What was done, or decided.
+    pub action: &'a str,
+    /// A word for it.
+    pub reason: &'a str,
+    /// A sentence.
+    pub note: &'a str,
+    /// Whether something is wrong.
+    pub warns: bool,
+}
+
 /// Publishes events for the whole process; cloning shares the limit.
 #[derive(Clone)]
 pub struct Events {
@@ -58,22 +71,33 @@ impl Events {
         self.tell(&object.object_ref(&()), changed(whole(object, after), before, after));
     }
 
+    /// Publishes that something happened to an object, in the background.
+    pub fn happened<K>(&self, object: &K, happening: &Happening<'_>)
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        self.publish(self.event(&object.object_ref(&()), happening));
+    }
+
     fn tell<'a>(&self, regarding: &ObjectReference, changed: impl Iterator<Item = &'a Condition>) {
         for condition in changed {
-            let event = self.event(regarding, condition);
-            let (writer, limit) = (self.writer.clone(), Arc::clone(&self.limit));
-            self.under_way.spawn(async move {
-                let Ok(_turn) = limit.acquire().await else { return };
-                let namespace = event.metadata.namespace.clone().unwrap_or_default();
-                if let Err(error) = writer.create(&namespace, &event).await {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        reason = event.reason,
-                        "event not published"
-                    );
-                }
-            });
+            self.publish(self.event(regarding, &told(condition)));
         }
+    }
+
+    fn publish(&self, event: Event) {
+        let (writer, limit) = (self.writer.clone(), Arc::clone(&self.limit));
+        self.under_way.spawn(async move {
+            let Ok(_turn) = limit.acquire().await else { return };
+            let namespace = event.metadata.namespace.clone().unwrap_or_default();
+            if let Err(error) = writer.create(&namespace, &event).await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    reason = event.reason,
+                    "event not published"
+                );
+            }
+        });
     }
 
     /// Waits until what was told is published, but not for long; for the end of the process.
@@ -85,7 +109,7 @@ impl Events {
     }
 
     /// An event of its own for each transition. Those of a series would all show the note of the first.
-    fn event(&self, regarding: &ObjectReference, condition: &Condition) -> Event {
+    fn event(&self, regarding: &ObjectReference, happening: &Happening<'_>) -> Event {
         let metadata = ObjectMeta {
             generate_name: regarding.name.as_ref().map(|name| format!("{name}-")),
             namespace: regarding.namespace.clone(),
@@ -93,14 +117,14 @@ impl Events {
         };
         Event {
             metadata,
-            action: Some(condition.type_.clone()),
+            action: Some(happening.action.to_owned()),
             event_time: Some(MicroTime(clock::now())),
-            note: Some(cut(&condition.message)),
-            reason: Some(condition.reason.clone()),
+            note: Some(cut(happening.note)),
+            reason: Some(happening.reason.to_owned()),
             regarding: Some(regarding.clone()),
             reporting_controller: Some(self.controller.to_owned()),
             reporting_instance: Some(self.controller.to_owned()),
-            type_: Some(severity(condition).to_owned()),
+            type_: Some(if happening.warns { "Warning" } else { "Normal" }.to_owned()),
             ..Event::default()
         }
     }
@@ -145,8 +169,14 @@ pub(crate) fn is_failure(status: &str, reason: &str) -> bool {
 }
 
 /// A condition that is false because somebody has to act is a warning.
-fn severity(condition: &Condition) -> &'static str {
-    if condition.status == TRUE { "Normal" } else { "Warning" }
+/// What a transition of a condition is as an event.
+fn told(condition: &Condition) -> Happening<'_> {
+    Happening {
+        action: &condition.type_,
+        reason: &condition.reason,
+        note: &condition.message,
+        warns: condition.status != TRUE,
+    }
 }
 
 fn cut(text: &str) -> String {
@@ -238,8 +268,9 @@ mod tests {
 
     #[test]
     fn a_failure_warns_and_success_does_not() {
-        assert_eq!(severity(&condition("False", "ImagePullFailed", "x")), "Warning");
-        assert_eq!(severity(&condition("True", "Ready", "x")), "Normal");
+        let warns = |status, reason| super::told(&condition(status, reason, "x")).warns;
+        assert!(warns("False", "ImagePullFailed"));
+        assert!(!warns("True", "Ready"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! what is under way is answered. Never: a decision about who may ask what, or a client that keeps others out.
 
 mod connections;
+mod heads;
 
 use std::collections::VecDeque;
 use std::io;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use crds::k8s::{ObjectMeta, OwnerReference};
 use crds::names::managers;
 use crds::wanted::{APPLIED, Wanted};
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::{NamespaceResourceScope, PartialObjectMeta};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Client, Resource, ResourceExt};
@@ -186,6 +186,15 @@ impl Writer {
     pub async fn read<K: Written>(&self, namespace: &str, name: &str) -> Result<Option<K>, Error> {
         let api = self.api::<K>(namespace);
         bounded("get", Target::of::<K>(name), api.get_opt(name)).await
+    }
+
+    /// The objects of a namespace that have these labels, as the API server has them, where no watch store shows them.
+    ///
+    /// # Errors
+    /// [`Error::Api`] or [`Error::Late`].
+    pub async fn list<K: Written>(&self, namespace: &str, labels: &str) -> Result<Vec<K>, Error> {
+        let (api, params) = (self.api::<K>(namespace), ListParams::default().labels(labels));
+        Ok(bounded("list", Target::of::<K>(labels), api.list(&params)).await?.items)
     }
 
     async fn delete<K: Watched>(&self, api: &Api<K>, object: &K) -> Result<(), Error> {

@@ -38,13 +38,39 @@ pub struct Case {
     /// Why it is refused; nothing where it is good.
     #[serde(default)]
     pub because: Vec<Because>,
-    /// Words of each warning about it.
+    /// The warnings about it.
     #[serde(default)]
-    pub warns: Vec<String>,
-    /// Whether only a cluster can know what is expected.
-    only: Option<Place>,
+    pub warns: Vec<Warns>,
 }
 
+/// One warning: words of it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "Spelt")]
+pub struct Warns {
+    /// The words.
+    pub says: String,
+    /// Whether it is known without a cluster.
+    pub is_plain: bool,
+}
+
+/// How a warning is spelt in the table: as its words where everybody knows it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Spelt {
+    Words(String),
+    Known { says: String, only: Place },
+}
+
+impl From<Spelt> for Warns {
+    fn from(spelt: Spelt) -> Self {
+        match spelt {
+            Spelt::Words(says) => Self { says, is_plain: true },
+            Spelt::Known { says, only: Place::Cluster } => Self { says, is_plain: false },
+        }
+    }
+}
+
+/// Who alone can know of something.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Place {
@@ -61,6 +87,8 @@ pub struct Because {
     pub says: String,
     /// Who says it.
     pub by: By,
+    /// Who alone can know of it.
+    only: Option<Place>,
 }
 
 /// Who finds a fault. Kubernetes asks in this order, and the first who finds one has the last word: but for rules,
@@ -105,9 +133,14 @@ impl Case {
         self.object["apiVersion"].as_str().is_some_and(|version| version.starts_with(crds::names::GROUP))
     }
 
-    /// Whether it is known without a cluster what is wrong, or surprising, about it.
-    pub fn is_plain(&self) -> bool {
-        self.only.is_none()
+    /// What is wrong that can be known without a cluster.
+    pub fn plain_faults(&self) -> Vec<&Because> {
+        self.because.iter().filter(|because| because.only.is_none()).collect()
+    }
+
+    /// Words of the warnings that need no cluster.
+    pub fn plain_warnings(&self) -> Vec<&str> {
+        self.warns.iter().filter(|warns| warns.is_plain).map(|warns| warns.says.as_str()).collect()
     }
 
     /// What a cluster says of it: of those who find faults the first alone is heard.
@@ -145,6 +178,7 @@ fn complete(object: &mut Value, name: &str) -> Result<()> {
     let fields = object.as_object_mut().context("a manifest is an object")?;
     let version = match fields.get("kind").and_then(Value::as_str).context("a manifest has a kind")? {
         "WatchNamespaceGrant" => "gateway-operator.konghq.com/v1alpha1",
+        "ReferenceGrant" => "gateway.networking.k8s.io/v1beta1",
         "Gateway" | "GatewayClass" => "gateway.networking.k8s.io/v1",
         _ => "gateway-operator.konghq.com/v1beta1",
     };

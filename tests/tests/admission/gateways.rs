@@ -15,12 +15,14 @@ pub const GROUP: &str = "gateway.networking.k8s.io";
 /// Makes sure that they are served.
 pub async fn served(s: &Scenario) -> Result<()> {
     let all: Api<CustomResourceDefinition> = Api::all(s.world.client.clone());
-    for (plural, kind, scope) in
-        [("gateways", "Gateway", "Namespaced"), ("gatewayclasses", "GatewayClass", "Cluster")]
-    {
-        let name = format!("{plural}.{GROUP}");
+    for definition in [
+        definition("gateways", "Gateway", "Namespaced", "v1"),
+        definition("gatewayclasses", "GatewayClass", "Cluster", "v1"),
+        definition("referencegrants", "ReferenceGrant", "Namespaced", "v1beta1"),
+    ] {
+        let name = definition["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let apply = PatchParams::apply("silverback-tests");
-        all.patch(&name, &apply, &Patch::Apply(definition(&name, plural, kind, scope))).await?;
+        all.patch(&name, &apply, &Patch::Apply(definition)).await?;
         let established = |definition: &CustomResourceDefinition| {
             let conditions = definition.status.as_ref().and_then(|status| status.conditions.as_deref());
             conditions.unwrap_or_default().iter().any(|c| c.type_ == "Established" && c.status == "True")
@@ -30,18 +32,18 @@ pub async fn served(s: &Scenario) -> Result<()> {
     Ok(())
 }
 
-fn definition(name: &str, plural: &str, kind: &str, scope: &str) -> Value {
+fn definition(plural: &str, kind: &str, scope: &str, version: &str) -> Value {
     let schema = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
     json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         // Kubernetes asks this of definitions in its own groups.
-        "metadata": { "name": name, "annotations": { "api-approved.kubernetes.io": "unapproved, for a test" } },
+        "metadata": { "name": format!("{plural}.{GROUP}"), "annotations": { "api-approved.kubernetes.io": "unapproved, for a test" } },
         "spec": {
             "group": GROUP,
             "names": { "kind": kind, "plural": plural, "singular": kind.to_lowercase() },
             "scope": scope,
-            "versions": [{ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": schema },
+            "versions": [{ "name": version, "served": true, "storage": true, "schema": { "openAPIV3Schema": schema },
                 "subresources": { "status": {} } }],
         },
     })

@@ -5,6 +5,7 @@
 
 mod apply;
 mod case;
+mod documented;
 mod gateways;
 mod gitops;
 mod kubectl;
@@ -22,6 +23,7 @@ use tests::scenarios;
 use tests::world;
 
 use apply::{applied_twice_a_sample_is_unchanged, applied_twice_every_good_manifest_is_unchanged};
+use documented::every_documented_rule_has_a_case;
 use gitops::{argo_cd_sees_no_drift, flux_sees_no_drift_and_corrects_what_drifted};
 use managers::{two_managers_do_not_fight, two_managers_of_different_fields_keep_theirs};
 use offline::by_silverback_validate;
@@ -34,6 +36,7 @@ use verbs::{
 fn main() -> ExitCode {
     let scenarios: &[world::Named] = scenarios![
         it_is_large_enough,
+        every_documented_rule_has_a_case,
         through_the_webhook,
         by_the_definitions_alone,
         by_silverback_validate,

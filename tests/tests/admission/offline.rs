@@ -68,7 +68,7 @@ pub async fn by_silverback_validate(_: Scenario) -> Result<()> {
         let objects = found.get(&case.slug()).map(Vec::as_slice).unwrap_or_default();
         let Some(object) = objects.iter().rfind(|object| object.kind == kind && object.name == name) else {
             // What others look after is passed over.
-            if case.is_ours() || !case.warns.is_empty() {
+            if case.is_ours() || !case.plain_warnings().is_empty() {
                 told.push(format!("{:?}: nothing is said of it", case.name));
             }
             continue;
@@ -95,21 +95,14 @@ fn write(folder: &Path, case: &Case) -> Result<()> {
     Ok(std::fs::write(folder.join(format!("{}.yaml", case.slug())), documents.join("---\n"))?)
 }
 
-/// How the verdict differs from what was expected. What only a cluster can know is not wrong here.
+/// How the verdict differs from what was expected.
 fn faults(case: &Case, object: &Object) -> Vec<String> {
     let mut faults = Vec::new();
-    if !case.is_plain() {
-        return if object.valid {
-            faults
-        } else {
-            vec!["it is refused for what only a cluster can know".into()]
-        };
-    }
-    let (because, warns) = (case.because.as_slice(), case.warns.as_slice());
+    let (because, warns) = (case.plain_faults(), case.plain_warnings());
     if object.valid != because.is_empty() {
         faults.push(format!("valid is {}", object.valid));
     }
-    for because in because {
+    for because in &because {
         let by = |problem: &&Problem| problem.by == word(because.by) && problem.field == because.field;
         // The words of the schema are the API server's own; here they may be others.
         let says = |problem: &Problem| because.by <= By::Schema || problem.message.contains(&because.says);
@@ -117,12 +110,12 @@ fn faults(case: &Case, object: &Object) -> Vec<String> {
             faults.push(format!("not told: * {}: …{} ({})", because.field, because.says, word(because.by)));
         }
     }
-    for words in warns {
+    for words in &warns {
         if !object.warnings.iter().any(|warning| warning.message.contains(words)) {
             faults.push(format!("no warning of {words:?}"));
         }
     }
-    if because.is_empty() && object.warnings.len() != warns.len() {
+    if case.is_good() && object.warnings.len() != warns.len() {
         let all: Vec<_> = object.warnings.iter().map(|warning| warning.message.as_str()).collect();
         faults.push(format!("{} warnings instead of {}: {all:?}", object.warnings.len(), warns.len()));
     }

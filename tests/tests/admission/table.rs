@@ -30,8 +30,9 @@ pub async fn through_the_webhook(s: Scenario) -> Result<()> {
         let asked = cases.into_iter().map(|case| asked(&s, case));
         let heard: Vec<Heard> = stream::iter(asked).buffered(AT_A_TIME).try_collect().await?;
         faults.extend(heard.iter().flat_map(|heard| heard.told(&name)));
-        let refused: Vec<_> = heard.iter().filter(|heard| !heard.case.is_good()).map(Heard::page).collect();
-        snapshot::compare(&name, &refused.join("\n"), &mut faults);
+        let told = heard.iter().filter(|heard| !heard.said.err.is_empty());
+        let told: Vec<_> = told.map(|heard| heard.page(&s.namespace)).collect();
+        snapshot::compare(&name, &told.join("\n"), &mut faults);
     }
     snapshot::end(&faults)
 }
@@ -48,13 +49,14 @@ impl Heard {
         self.faults.iter().map(|fault| format!("{topic}, {:?}: {fault}", self.case.name)).collect()
     }
 
-    /// To be read. The API server goes through a schema in no order, so that bullets come in any.
-    fn page(&self) -> String {
+    /// To be read: what kubectl writes to standard error. The API server goes through a schema in no order, so that
+    /// bullets come in any.
+    fn page(&self, namespace: &str) -> String {
         let kind = self.case.object["kind"].as_str().unwrap_or_default();
         let (mut bullets, lines): (Vec<_>, Vec<_>) =
             self.said.err.lines().partition(|line| line.starts_with("* "));
         bullets.sort_unstable();
-        let said = [lines, bullets].concat().join("\n");
+        let said = [lines, bullets].concat().join("\n").replace(namespace, "<namespace>");
         format!("# {kind}: {}\n{said}\n", self.case.name)
     }
 }
@@ -120,7 +122,8 @@ fn faults(case: &Case, said: &Said) -> Vec<String> {
         faults.push(format!("{} causes instead of {}", said.causes().len(), heard.len()));
     }
     let warnings = said.warnings();
-    let missing = case.warns.iter().filter(|words| !warnings.iter().any(|warning| warning.contains(*words)));
+    let is_missing = |words: &&str| !warnings.iter().any(|warning| warning.contains(*words));
+    let missing = case.warns.iter().map(|warns| warns.says.as_str()).filter(is_missing);
     faults.extend(missing.map(|words| format!("no warning of {words:?}")));
     if case.is_good() && warnings.len() != case.warns.len() {
         faults.push(format!("{} warnings instead of {}", warnings.len(), case.warns.len()));

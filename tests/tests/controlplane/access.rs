@@ -2,15 +2,14 @@
 
 use anyhow::{Context, Result, ensure};
 use crds::WatchNamespaceGrant;
-use crds::access::GRANTS;
 use crds::conditions::{reasons, types};
-use crds::k8s::{ClusterRole, Namespace, Role, ServiceAccount};
+use crds::k8s::{ClusterRole, Namespace, Role};
 use crds::names;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::api::{Api, DeleteParams, PostParams};
 use serde_json::json;
+use tests::wait;
 use tests::world::{SOON, Scenario};
-use tests::{audit, wait};
 
 use crate::{BACK, change, delete, pair, told};
 
@@ -91,49 +90,6 @@ pub async fn rights_follow_the_list_and_its_grants(s: Scenario) -> Result<()> {
     delete(&s, "reader").await?;
     wait::gone(&roles, &role, BACK).await?;
     ensure!(!may_list(&s, "reader", "secrets", None).await?, "its rights outlived it");
-    Ok(())
-}
-
-/// All that the operator does for a `ControlPlane` it may do, and of what it may do for one it does all.
-pub async fn the_operator_holds_what_it_uses_and_no_more(s: Scenario) -> Result<()> {
-    let namespaces: Api<Namespace> = Api::all(s.world.client.clone());
-    let beside = format!("{}-beside", &s.namespace[..12]);
-    let namespace = json!({ "metadata": { "name": beside } });
-    namespaces.create(&PostParams::default(), &serde_json::from_value(namespace)?).await?;
-    grant(&s, &beside).await?;
-    pair(&s, "used", json!({ "watchNamespaces": { "type": "list", "list": [beside] } })).await?;
-    let accounts: Api<ServiceAccount> = s.api();
-    wait::until(&accounts, &names::controller("used"), SOON, |_| true).await?;
-    let mine = json!({ "serviceAccountName": "default" });
-    change(&s, "used", json!({ "deployment": { "podTemplateSpec": { "spec": mine } } })).await?;
-    wait::gone(&accounts, &names::controller("used"), SOON).await?;
-    delete(&s, "used").await?;
-    let (given, refused) = audit::rights(&s.world.cluster)?;
-    let kinds = [
-        "controlplanes",
-        "controlplanes/status",
-        "clusterrolebindings",
-        "clusterroles",
-        "rolebindings",
-        "roles",
-        "serviceaccounts",
-        "validatingwebhookconfigurations",
-    ];
-    // A right that was given a moment ago, when the operator was started, may be refused once.
-    let is_asked = |right: &&String| kinds.iter().any(|kind| right.ends_with(&format!(" {kind}")));
-    let refused: Vec<_> = refused.iter().filter(is_asked).collect();
-    ensure!(refused.is_empty(), "the operator was refused: {refused:?}");
-    let granted = GRANTS.iter().filter(|grant| kinds.contains(&grant.resource));
-    let all = granted.flat_map(|grant| {
-        // To apply what is not there yet is a patch that needs the right to create.
-        let verbs = grant.verbs.iter().filter(|verb| **verb != "create");
-        verbs.map(move |verb| format!("{verb} {} {}", grant.group, grant.resource))
-    });
-    // Those of Gateways are read and deleted; here there are none.
-    let of_gateways = ["delete", "get"].map(|verb| format!("{verb} {} controlplanes", crds::names::GROUP));
-    let all = all.filter(|right| !of_gateways.contains(right));
-    let unused: Vec<_> = all.filter(|right| !given.contains(right)).collect();
-    ensure!(unused.is_empty(), "rights that are never used: {unused:?}");
     Ok(())
 }
 

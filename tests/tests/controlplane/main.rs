@@ -7,6 +7,7 @@ mod admin;
 mod beside;
 mod children;
 mod configured;
+mod elected;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     world::run(
         Options { gateway_api: true, archives, ..Options::default() },
         scenarios![
+            elected::the_next_pod_leads_as_soon_as_the_one_before_has_ended,
             configured::an_ingress_is_served_and_goes_on_being_served,
             configured::another_kong_rolls_the_controller_once,
             configured::what_kong_refuses_is_told_and_heals,
@@ -48,7 +50,6 @@ fn main() -> ExitCode {
             access::rights_follow_the_list_and_its_grants,
             access::a_version_gets_the_rights_that_it_needs,
             admin::a_certificate_opens_its_own_data_plane_and_no_other,
-            access::the_operator_holds_what_it_uses_and_no_more,
         ],
     )
 }

@@ -38,7 +38,7 @@ pub async fn a_kill_after_writes_for_a_gateway_leaves_nothing(s: Scenario) -> Re
 
         hold_after(&lane, number, &name);
         all.delete(&name, &DeleteParams::background()).await?;
-        let deleted = interrupted(&mut lane, children.gone(&all, &name)).await?;
+        let deleted = Box::pin(interrupted(&mut lane, children.gone(&all, &name))).await?;
         children.gone(&all, &name).await.with_context(|| format!("deleted, killed after {number}"))?;
         nothing(&lane.scenario, &name).await?;
         kills += usize::from(made) + usize::from(deleted);

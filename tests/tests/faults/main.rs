@@ -5,6 +5,7 @@
 
 mod entrances;
 mod kills;
+mod parameters;
 mod planes;
 mod removal;
 mod requests;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         requests::a_storm_over_creates_updates_and_deletes,
         requests::a_request_without_an_answer_holds_up_nobody_else,
         requests::a_fault_shows_when_it_lasts_and_is_told_once,
+        parameters::a_configuration_that_breaks_takes_nothing_away,
         watches::an_api_server_that_is_away_is_waited_for,
         watches::broken_watches_lose_nothing,
         watches::silent_watches_are_caught_up_with,

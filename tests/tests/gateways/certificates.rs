@@ -1,6 +1,6 @@
 //! Certificates of listeners: whether they can be served, and who may refer to them.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use certs::{Authority, Request};
 use crds::k8s::{Namespace, Secret};
@@ -13,6 +13,10 @@ use gateway_api::gateways::Gateway;
 use kube::api::{Api, PostParams};
 use serde_json::{Value, json};
 use tests::world::Scenario;
+
+const HOUR: Duration = Duration::from_hours(1);
+/// Long enough for a Gateway to be made and looked at.
+const SHORT: Duration = Duration::from_secs(12);
 
 fn https(reference: &Value) -> Value {
     json!({ "name": "https", "port": 443, "protocol": "HTTPS", "tls": { "certificateRefs": [reference] } })
@@ -69,6 +73,38 @@ pub async fn certificates_are_judged_and_followed(s: Scenario) -> Result<()> {
         .await?;
     secrets.delete("site", &DeleteParams::default()).await?;
     until(&s, "edge", resolved(invalid, "does not exist")).await?;
+    Ok(())
+}
+
+/// One becomes valid and another one ends while nothing else happens.
+pub async fn certificates_are_judged_by_the_clock(s: Scenario) -> Result<()> {
+    class(&s).await?;
+    let now = SystemTime::now();
+    let authority = Authority::make("tests", now)?;
+    let request = Request::server(&["a.example".to_owned()]);
+    // What is issued is valid from an hour before.
+    let later = authority.issue_for(&request, now + HOUR + SHORT, HOUR)?;
+    let over = authority.issue_for(&request, now, SHORT)?;
+    let secrets: Api<Secret> = s.api();
+    for (name, pair) in [("later", &later), ("over", &over)] {
+        let object = json!({
+            "metadata": { "name": name }, "type": "kubernetes.io/tls",
+            "stringData": { "tls.crt": pair.certificate, "tls.key": pair.key },
+        });
+        secrets.create(&PostParams::default(), &serde_json::from_value(object)?).await?;
+    }
+    let named = |name: &str, port: u16| json!({ "name": name, "port": port, "protocol": "HTTPS", "tls": { "certificateRefs": [{ "name": name }] } });
+    // A Gateway each, for what turns at one would have all of it looked at.
+    for (name, port) in [("later", 8443), ("over", 9443)] {
+        gateway(&s, name, json!({ "listeners": [named(name, port)] })).await?;
+    }
+    let is = |name: &'static str, wanted: (&'static str, &'static str)| {
+        move |object: &Gateway| of_listener(object, name, "ResolvedRefs") == Some(wanted)
+    };
+    let (good, wrong) = (("True", "ResolvedRefs"), ("False", "InvalidCertificateRef"));
+    for (name, told) in [("later", wrong), ("over", good), ("later", good), ("over", wrong)] {
+        until(&s, name, is(name, told)).await?;
+    }
     Ok(())
 }
 

@@ -1,17 +1,18 @@
 //! Classes and configurations.
 
 use crds::DataPlane;
+use crds::k8s::HorizontalPodAutoscaler;
 use kube::ResourceExt;
 
 use super::{
-    BACK, CONTROLLER, change, class, class_of, configure, current, gateway, http, make_class, quick, said,
-    until,
+    BACK, CONTROLLER, change, class, class_of, configure, current, gateway, http, make_class, programmed,
+    quick, said, until,
 };
 use anyhow::{Context, Result, ensure};
 use crds::{GatewayConfiguration, conditions};
 use gateway_api::gatewayclasses::GatewayClass;
 use gateway_api::gateways::Gateway;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 use tests::wait;
 use tests::world::{SOON, Scenario};
@@ -82,6 +83,33 @@ pub async fn a_class_of_somebody_elses_and_its_gateways_are_left_alone(s: Scenar
     wait::until(&s.api::<DataPlane>(), "ours", BACK, |_| true).await?;
     change(&s, &made.name_any(), json!({ "gatewayClassName": class_of(&s) })).await?;
     wait::gone(&s.api::<DataPlane>(), "ours", SOON).await
+}
+
+/// An autoscaler of the configuration's becomes one of the Gateway's data plane, and goes again.
+pub async fn an_autoscaler_of_a_configuration_scales_its_gateways(s: Scenario) -> Result<()> {
+    class(&s).await?;
+    gateway(&s, "edge", json!({ "listeners": [http("http", 80)] })).await?;
+    let mut options = quick("ClusterIP");
+    options["dataPlaneOptions"]["deployment"]["scaling"] =
+        json!({ "horizontal": { "minReplicas": 2, "maxReplicas": 3 } });
+    configure(&s, "quick", options).await?;
+    // Without any figures it still keeps to its least number.
+    let serves = |wanted: i32| {
+        move |dataplane: &DataPlane| {
+            let status = dataplane.status.as_ref();
+            status.is_some_and(|status| {
+                (status.replicas, status.ready_replicas) == (Some(wanted), Some(wanted))
+            })
+        }
+    };
+    wait::until(&s.api(), "edge", SOON, serves(2)).await?;
+    let scalers: Api<HorizontalPodAutoscaler> = s.api();
+    let found = scalers.list(&ListParams::default()).await?.items;
+    let [scaler] = found.as_slice() else { anyhow::bail!("{} autoscalers", found.len()) };
+    ensure!(scaler.spec.max_replicas == 3, "{scaler:?}");
+    configure(&s, "quick", quick("ClusterIP")).await?;
+    wait::gone(&scalers, &scaler.name_any(), SOON).await?;
+    programmed(&s, "edge").await.map(drop)
 }
 
 pub async fn a_configuration_reaches_its_gateways_and_names_them(s: Scenario) -> Result<()> {

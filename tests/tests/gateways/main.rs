@@ -6,13 +6,17 @@ mod abroad;
 mod attached;
 mod certificates;
 mod classes;
+mod datagrams;
 mod objects;
+mod releases;
+mod rights;
 mod routed;
 mod served;
 mod sets;
 mod several;
 mod steady;
 mod streams;
+mod upgraded;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -36,18 +40,24 @@ fn main() -> ExitCode {
     // Without it the suite still lists its scenarios; whoever runs one is told what is missing.
     let archives = artifacts::image("kic").into_iter().collect();
     world::run(
-        Options { gateway_api: true, archives, ..Options::default() },
+        // Releases of Kong Ingress Controller before 3.4.3 find Kong by names.
+        Options { gateway_api: true, dns: true, archives, ..Options::default() },
         scenarios![
             // The longest first.
             steady::settled_nothing_is_written_by_anybody,
             steady::a_data_plane_is_scaled_while_its_routes_answer,
+            upgraded::a_canary_takes_its_configuration_before_it_serves,
             several::one_control_plane_serves_three_gateways,
             several::a_control_plane_without_a_class_serves_no_gateway,
             abroad::a_route_from_abroad_is_let_in_and_divides_by_weight,
             streams::streams_reach_their_backends,
+            releases::older_releases_configure_a_gateway,
+            datagrams::datagrams_reach_their_backend,
             classes::a_class_is_accepted_and_broken_parameters_heal,
             classes::a_class_of_somebody_elses_and_its_gateways_are_left_alone,
             classes::a_configuration_reaches_its_gateways_and_names_them,
+            classes::an_autoscaler_of_a_configuration_scales_its_gateways,
+            rights::the_operator_holds_what_it_uses_and_no_more,
             routed::a_route_reaches_its_backend_through_kic,
             routed::a_listener_serves_its_certificate_and_the_next_one,
             routed::a_class_that_breaks_is_not_fought_over,
@@ -57,6 +67,7 @@ fn main() -> ExitCode {
             served::a_gateway_without_a_load_balancer_says_so_and_heals,
             served::at_rest_nothing_is_written,
             certificates::certificates_are_judged_and_followed,
+            certificates::certificates_are_judged_by_the_clock,
             certificates::a_grant_gives_leave_and_takes_it_back,
             attached::routes_are_counted_as_they_are_accepted,
             attached::namespaces_are_followed_by_their_labels,

@@ -8,7 +8,7 @@ use super::{change, class, current, gateway, http, of_listener, until};
 use anyhow::{Context, Result, ensure};
 use crds::conditions;
 use gateway_api::gateways::Gateway;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tests::wait;
 use tests::world::{SOON, Scenario};
@@ -21,6 +21,17 @@ async fn set(s: &Scenario, name: &str, listeners: Value) -> Result<()> {
     });
     s.api::<ListenerSet>().create(&PostParams::default(), &serde_json::from_value(object)?).await?;
     Ok(())
+}
+
+/// Has the set name another Gateway.
+async fn moved(s: &Scenario, gateway: &str) -> Result<()> {
+    let change = json!({ "spec": { "parentRef": { "name": gateway } } });
+    let api: Api<ListenerSet> = s.api();
+    api.patch("more", &PatchParams::default(), &Patch::Merge(change)).await.map(drop).map_err(Into::into)
+}
+
+fn counts(wanted: i32) -> impl Fn(&Gateway) -> bool {
+    move |object| object.status.as_ref().is_some_and(|status| status.attached_listener_sets == Some(wanted))
 }
 
 fn of_set<'a>(set: &'a ListenerSet, type_: &str) -> Option<(&'a str, &'a str)> {
@@ -60,6 +71,19 @@ pub async fn sets_are_let_in_and_told_apart(s: Scenario) -> Result<()> {
         dataplane.ingress().and_then(|ingress| ingress.ports.as_ref()).map_or(0, Vec::len)
     };
     ensure!(ports(&s.api::<DataPlane>().get("edge").await?) == 2, "its port is not open");
+    // It moves to another Gateway, and is counted there alone.
+    gateway(
+        &s,
+        "other",
+        json!({ "listeners": [http("http", 80)], "allowedListeners": { "namespaces": { "from": "Same" } } }),
+    )
+    .await?;
+    moved(&s, "other").await?;
+    until(&s, "other", counts(1)).await?;
+    until(&s, "edge", counts(0)).await?;
+    wait::until(&s.api(), "edge", SOON, |dataplane: &DataPlane| ports(dataplane) == 1).await?;
+    moved(&s, "edge").await?;
+    until(&s, "edge", is_attached).await?;
     api.delete("more", &DeleteParams::default()).await?;
     wait::until(&s.api(), "edge", SOON, |dataplane: &DataPlane| ports(dataplane) == 1).await?;
     Ok(())

@@ -62,7 +62,7 @@ pub async fn streams_reach_their_backends(s: Scenario) -> Result<()> {
 }
 
 /// Has the API server serve the version that the definitions of Gateway API 1.6 hold and no longer serve.
-async fn serve_old(s: &Scenario, plural: &str) -> Result<()> {
+pub async fn serve_old(s: &Scenario, plural: &str) -> Result<()> {
     let all: Api<CustomResourceDefinition> = Api::all(s.world.client.clone());
     let name = format!("{plural}.gateway.networking.k8s.io");
     let versions = all.get(&name).await?.spec.versions;
@@ -75,7 +75,7 @@ async fn serve_old(s: &Scenario, plural: &str) -> Result<()> {
 }
 
 /// Makes a route of that kind; the API server may need a moment until it serves the version.
-async fn stream(s: &Scenario, kind: &str, parent: Value, (backend, port): (&str, u16)) -> Result<()> {
+pub async fn stream(s: &Scenario, kind: &str, parent: Value, (backend, port): (&str, u16)) -> Result<()> {
     let plural = format!("{}s", kind.to_lowercase());
     let api_version = format!("gateway.networking.k8s.io/{VERSION}");
     let resource = ApiResource {

@@ -95,6 +95,8 @@ fn bad() -> Vec<(ApiResource, Value)> {
         ingress(json!({ "ports": [{ "port": 0 }, { "port": 70_000 }] })),
         ingress(json!({ "ports": [{ "port": 80, "targetPort": true }] })),
         ingress(json!({ "ports": {} })),
+        // Words that are composed from values.
+        ingress(json!({ "ports": [{ "name": "a", "port": 80 }, { "name": "a", "port": 81 }] })),
         ingress(json!({ "name": "" })),
         ingress(json!({ "annotations": { "a": 1 } })),
         ingress(json!({ "type": "ClusterIP", "externalTrafficPolicy": "Local" })),

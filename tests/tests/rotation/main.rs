@@ -4,6 +4,8 @@
 
 mod handshakes;
 mod kills;
+mod limits;
+mod readiness;
 mod repairs;
 mod rotations;
 mod stage;
@@ -23,7 +25,10 @@ fn main() -> ExitCode {
             repairs::a_secret_that_is_deleted_or_spoilt_comes_back,
             repairs::what_keeps_a_rotation_from_being_done_is_told,
             repairs::what_people_change_in_the_configurations_is_put_back,
-            repairs::nothing_is_refused_before_the_webhooks_are_reached
+            repairs::nothing_is_refused_before_the_webhooks_are_reached,
+            limits::slow_and_crowding_clients_keep_nobody_out,
+            readiness::a_replica_is_ready_while_its_certificate_is_trusted,
+            readiness::metrics_tell_when_certificates_end
         ],
     )
 }

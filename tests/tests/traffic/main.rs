@@ -5,6 +5,7 @@
 
 #![allow(clippy::indexing_slicing, reason = "JSON is indexed, and gives null where nothing is")]
 
+mod canary;
 mod disruptions;
 mod rollouts;
 mod scaling;
@@ -25,6 +26,12 @@ fn main() -> ExitCode {
         scaling::fewer_and_more_replicas,
         disruptions::an_eviction,
         disruptions::a_node_that_is_drained,
+        canary::a_good_release_is_promoted,
+        canary::blue_and_green_wait_for_the_annotation,
+        canary::an_abort_at_each_step,
+        canary::an_image_that_cannot_be_pulled,
+        canary::a_release_that_fails_requests,
+        canary::an_operator_that_is_killed_in_each_phase,
         rollouts::an_operator_that_is_killed,
     ];
     let code = world::run(Options { nodes: 2, ..Options::default() }, scenarios);

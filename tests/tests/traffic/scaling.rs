@@ -15,7 +15,7 @@ pub async fn fewer_and_more_replicas(s: Scenario) -> Result<()> {
     let (more, fewer) = (scaled(3), scaled(1));
     let up_and_down = async {
         stage.change(&one.name, &more).await?;
-        stage.rolled_out(&one.name, 3).await?;
+        stage.rolled_out(&crate::stage::first_track(&one.name), 3).await?;
         one.steady(CALM).await?;
         stage.change(&one.name, &fewer).await
     };

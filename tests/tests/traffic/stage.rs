@@ -46,6 +46,8 @@ pub struct Edge {
     pub name: String,
     /// Its number of replicas, in the table's words.
     pub replicas: String,
+    /// The track that serves.
+    pub track: &'static str,
     traffic: Traffic,
     before: BTreeSet<String>,
 }
@@ -78,7 +80,8 @@ impl Stage {
         let backend = service.spec.and_then(|spec| spec.cluster_ip).context("no address")?;
         stage.create::<Deployment>(echo()).await?;
         let config = format!(
-            "_format_version: \"3.0\"\nservices: [{{ name: echo, url: \"http://{backend}:80\", \
+            "_format_version: \"3.0\"\nplugins: [{{ name: prometheus, config: {{ status_code_metrics: true, \
+             latency_metrics: true }} }}]\nservices: [{{ name: echo, url: \"http://{backend}:80\", \
              routes: [{{ name: all, paths: [\"/\"], strip_path: false }}] }}]"
         );
         let config = json!({ "metadata": { "name": "kong" }, "data": { "kong.yaml": config } });
@@ -107,14 +110,20 @@ impl Stage {
         merge(&mut spec, more);
         self.scenario.dataplane(name, spec).await?;
         self.scenario.ready(name).await?;
-        self.rolled_out(name, replicas).await?;
+        self.rolled_out(&first_track(name), replicas).await?;
         let target = self.target(name).await?;
         for address in &target.plain {
             self.answers(*address).await?;
         }
         let (before, traffic) = (self.pods(name).await?, Traffic::start(&target, self.kinds)?);
         traffic.steady(CALM).await.with_context(|| format!("{name}, before anything happened"))?;
-        Ok(Edge { name: name.to_owned(), replicas: replicas.to_string(), traffic, before })
+        Ok(Edge {
+            name: name.to_owned(),
+            replicas: replicas.to_string(),
+            track: values::FIRST_TRACK,
+            traffic,
+            before,
+        })
     }
 
     /// The Service's cluster address and that of its load balancer.
@@ -167,8 +176,9 @@ impl Stage {
         wait::until(&self.scenario.api(), &first_track(name), SOON, later).await.map(drop)
     }
 
-    /// Waits until so many pods are available, all of them as now wanted, and no other is left but those that end.
-    pub async fn rolled_out(&self, name: &str, replicas: i32) -> Result<()> {
+    /// Waits until so many pods of a Deployment are available, all of them as now wanted, and no other is left but those
+    /// that end.
+    pub async fn rolled_out(&self, deployment: &str, replicas: i32) -> Result<()> {
         let all = Some(replicas);
         let there = |d: &Deployment| {
             let wanted = d.spec.as_ref().and_then(|spec| spec.replicas) == all;
@@ -177,7 +187,7 @@ impl Stage {
                 && status.observed_generation == d.metadata.generation
                 && [status.replicas, status.updated_replicas, status.available_replicas] == [all; 3]
         };
-        wait::until(&self.scenario.api::<Deployment>(), &first_track(name), SOON, there).await.map(drop)
+        wait::until(&self.scenario.api::<Deployment>(), deployment, SOON, there).await.map(drop)
     }
 
     /// Waits until those pods are gone that are ending.
@@ -230,7 +240,7 @@ impl Stage {
     }
 
     async fn over(&self, edge: &Edge, replicas: i32) -> Result<()> {
-        self.rolled_out(&edge.name, replicas).await?;
+        self.rolled_out(&names::deployment(&edge.name, edge.track), replicas).await?;
         self.ended(&edge.name).await?;
         self.scenario.ready(&edge.name).await?;
         edge.traffic.steady(CALM).await.with_context(|| format!("{}, after the event", edge.name))

@@ -1,7 +1,9 @@
 //! `ControlPlane`: what of it can never run, clashes with others, or surprises.
 
-use crds::ControlPlane;
+use std::sync::Arc;
+
 use crds::controlplane::{ControlPlaneOptions, WatchNamespacesType};
+use crds::{ControlPlane, WatchNamespaceGrant};
 use plan::controlplane::{self, TEMPLATE};
 use plan::{Cause, Problem};
 use serde_json::Value;
@@ -32,7 +34,11 @@ pub fn verdict(subject: &Subject<'_>, judge: &Judge<'_>) -> Verdict {
             verdict.warnings.push(format!("{path}: there is no DataPlane {dataplane:?} in this namespace"));
         }
     }
-    verdict.warnings.extend(ungranted(judge.world, namespace, &object.spec.options));
+    verdict.warnings.extend(unknown_class(judge.world, &object));
+    let closed = closed(judge.world, namespace, &object.spec.options);
+    verdict.warnings.extend(closed.into_iter().map(|other| {
+        format!("spec.watchNamespaces.list: no WatchNamespaceGrant in {other:?} lets {namespace:?} read it")
+    }));
     if let Some(template) = controlplane::template(&object.spec.options) {
         let references = plan::dataplane::references(&template);
         verdict.warnings.extend(others::missing(judge.world, namespace, &references));
@@ -73,25 +79,30 @@ fn in_use(world: &dyn World, object: &ControlPlane, path: &str, dataplane: &str)
     Some(Problem::at(path, message).because(Cause::Duplicate))
 }
 
-/// Namespaces that do not let themselves be read, as far as anybody knows; a grant may follow.
-fn ungranted(world: &dyn World, own: &str, options: &ControlPlaneOptions) -> Vec<String> {
-    let Some(watched) = options.watch_namespaces.as_ref().filter(|w| w.type_ == WatchNamespacesType::List)
-    else {
-        return Vec::new();
+/// Its `GatewayClass`, where there is none of that name: its Gateways would wait.
+fn unknown_class(world: &dyn World, object: &ControlPlane) -> Option<String> {
+    let class = object.spec.options.gateway_class.as_deref().filter(|class| !class.is_empty())?;
+    let is_absent = world.gateway_class(class) == Found::Absent;
+    is_absent.then(|| format!("spec.gatewayClass: there is no GatewayClass {class:?}"))
+}
+
+/// Namespaces to be watched that do not let `reader` read them, as far as anybody knows; a grant may follow.
+pub fn closed<'a>(world: &dyn World, reader: &str, options: &'a ControlPlaneOptions) -> Vec<&'a str> {
+    let lets = |grants: &[Arc<WatchNamespaceGrant>]| {
+        grants.iter().flat_map(|grant| &grant.spec.from).any(|from| from.namespace == reader)
     };
-    let listed = watched.list.iter().flatten().filter(|namespace| *namespace != own);
-    let closed = listed.filter(|namespace| match world.grants(namespace) {
-        Found::Here(grants) => {
-            !grants.iter().flat_map(|grant| &grant.spec.from).any(|from| from.namespace == own)
-        }
+    let is_closed = |namespace: &&str| match world.grants(namespace) {
+        Found::Here(grants) => !lets(&grants),
         Found::Absent => true,
         Found::Unknown => false,
-    });
-    closed
-        .map(|namespace| {
-            format!("spec.watchNamespaces.list: no WatchNamespaceGrant in {namespace:?} lets {own:?} read it")
-        })
-        .collect()
+    };
+    listed(options).filter(|namespace| *namespace != reader).filter(is_closed).collect()
+}
+
+/// The namespaces that are named one by one.
+pub fn listed(options: &ControlPlaneOptions) -> impl Iterator<Item = &str> {
+    let watched = options.watch_namespaces.as_ref().filter(|w| w.type_ == WatchNamespacesType::List);
+    watched.into_iter().flat_map(|watched| watched.list.iter().flatten()).map(String::as_str)
 }
 
 #[cfg(test)]

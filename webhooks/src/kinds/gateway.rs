@@ -1,103 +1,129 @@
 //! Gateway API's `Gateway` and `GatewayClass`, where they are ours: warnings only.
 //!
-//! In: an object of another API, as JSON. Out: what its conditions will say later, now. Never: a problem: Gateway API
-//! lets such objects in and tells in their status what is wrong.
+//! In: an object of another API, as JSON. Out: what its conditions will say later, now, by the functions that will say
+//! it. Never: a problem: Gateway API lets such objects in and tells in their status what is wrong. What nobody here knows
+//! is taken to be in order.
 
-use crds::names::GROUP;
-use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use crds::gatewayapi::{GROUP, ReferenceGrant};
+use crds::{GatewayConfiguration, GatewayConfigurationSpec};
+use gateway_api::gatewayclasses::GatewayClass;
+use gateway_api::gateways::Gateway;
+use plan::gateway::{self, Known, Place, Unusable};
+use serde_json::json;
+
+use super::controlplane::closed;
 use super::{Judge, Subject};
+use crate::rules::read;
 use crate::verdict::Verdict;
-use crate::world::{Found, Named};
+use crate::world::{Found, World};
 
-/// What listeners may speak.
-const PROTOCOLS: [&str; 5] = ["HTTP", "HTTPS", "TCP", "TLS", "UDP"];
+/// Where a class names its parameters.
+const PARAMETERS: &str = "spec.parametersRef";
 
 /// The verdict on a `Gateway`.
 pub fn of_gateway(subject: &Subject<'_>, judge: &Judge<'_>) -> Verdict {
-    let object = subject.object;
-    let class = text(object, "/spec/gatewayClassName").unwrap_or_default();
-    if judge.world.gateway_class(class) != Found::Here(judge.controller.to_owned()) {
+    // One that cannot be read is the API server's to refuse.
+    let Ok(mut object) = read::object::<Gateway>(subject.object) else { return Verdict::default() };
+    read::complete(&mut object.metadata);
+    let Found::Here(class) = judge.world.gateway_class(&object.spec.gateway_class_name) else {
+        return Verdict::default();
+    };
+    if class.spec.controller_name != judge.controller || gateway::is_unmanaged(&class) {
         return Verdict::default();
     }
-    let namespace = text(object, "/metadata/namespace").unwrap_or_default();
-    let listeners =
-        object.pointer("/spec/listeners").and_then(Value::as_array).into_iter().flatten().enumerate();
-    let mut warnings: Vec<String> =
-        listeners.flat_map(|(index, listener)| of_listener(index, listener, namespace, judge)).collect();
-    if let Some(reference) = object.pointer("/spec/infrastructure/parametersRef") {
-        warnings.extend(parameters(reference, "spec.infrastructure.parametersRef", Some(namespace), judge));
-    }
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    let around = Around { world: judge.world, namespace };
+    let parameters = gateway::parameters(&class, &object, |place| around.configuration(place));
+    let ungranted = parameters.as_ref().map(|parameters| ungranted(judge.world, namespace, parameters));
+    let ungranted = ungranted.unwrap_or_default();
+    let known = Known { controller: judge.controller, parameters, sets: None, routes: &[], world: &around };
+    let mut warnings = gateway::judged(&object, &known).wrong();
+    warnings.extend(ungranted);
     Verdict { problems: Vec::new(), warnings }
+}
+
+/// Namespaces that the `ControlPlane` of a Gateway is to read, and may not.
+fn ungranted(world: &dyn World, namespace: &str, parameters: &GatewayConfigurationSpec) -> Vec<String> {
+    let options = parameters.control_plane_options.as_ref();
+    let closed = options.map(|options| closed(world, namespace, options)).unwrap_or_default();
+    let told = |other: &str| {
+        format!(
+            "no WatchNamespaceGrant in {other:?} lets {namespace:?} read it, as watchNamespaces of the GatewayConfiguration asks"
+        )
+    };
+    closed.into_iter().map(told).collect()
 }
 
 /// The verdict on a `GatewayClass`.
 pub fn of_class(subject: &Subject<'_>, judge: &Judge<'_>) -> Verdict {
-    if text(subject.object, "/spec/controllerName") != Some(judge.controller) {
+    let Ok(class) = read::object::<GatewayClass>(subject.object) else { return Verdict::default() };
+    if class.spec.controller_name != judge.controller {
         return Verdict::default();
     }
-    let Some(reference) = subject.object.pointer("/spec/parametersRef") else { return Verdict::default() };
-    let at = "spec.parametersRef";
-    let namespace = text(reference, "/namespace");
-    let mut warnings: Vec<String> = parameters(reference, at, namespace, judge).into_iter().collect();
-    if namespace.is_none() {
-        warnings.push(format!("{at}.namespace: is missing; a GatewayConfiguration is in a namespace"));
-    }
-    Verdict { problems: Vec::new(), warnings }
+    let around = Around { world: judge.world, namespace: "" };
+    let found = |place: Place| gateway::at(&place, around.configuration(&place)).map(drop);
+    let wrong = gateway::of_class(&class).and_then(|place| place.map_or(Ok(()), found)).err();
+    let placed =
+        |words: String| if words.starts_with(PARAMETERS) { words } else { format!("{PARAMETERS}: {words}") };
+    Verdict { problems: Vec::new(), warnings: wrong.map(placed).into_iter().collect() }
 }
 
-fn text<'a>(object: &'a Value, pointer: &str) -> Option<&'a str> {
-    object.pointer(pointer).and_then(Value::as_str)
+/// What is known, for who tells the conditions; what is not known is in order.
+struct Around<'a> {
+    world: &'a dyn World,
+    /// Of the Gateway.
+    namespace: &'a str,
 }
 
-fn of_listener(index: usize, listener: &Value, namespace: &str, judge: &Judge<'_>) -> Vec<String> {
-    let at = format!("spec.listeners[{index}]");
-    let protocol = text(listener, "/protocol").unwrap_or_default();
-    if !PROTOCOLS.contains(&protocol) {
-        return vec![format!("{at}.protocol: {protocol:?} is not supported; use {}", PROTOCOLS.join(", "))];
+impl Around<'_> {
+    fn configuration(&self, place: &Place) -> Option<Arc<GatewayConfiguration>> {
+        match self.world.configuration(&place.namespace, &place.name) {
+            Found::Here(found) => Some(found),
+            Found::Absent => None,
+            Found::Unknown => {
+                let empty = GatewayConfigurationSpec::default();
+                Some(Arc::new(GatewayConfiguration::new(&place.name, empty)))
+            }
+        }
     }
-    let mode = text(listener, "/tls/mode").unwrap_or("Terminate");
-    let certificates = listener.pointer("/tls/certificateRefs").and_then(Value::as_array);
-    let certificates = certificates.map(Vec::as_slice).unwrap_or_default();
-    if protocol == "HTTPS" && mode == "Passthrough" {
-        return vec![format!("{at}.tls.mode: HTTPS is terminated; use protocol TLS to pass it through")];
-    }
-    if ["HTTPS", "TLS"].contains(&protocol) && mode == "Terminate" && certificates.is_empty() {
-        return vec![format!(
-            "{at}.tls.certificateRefs: is missing; without a certificate it will not be programmed"
-        )];
-    }
-    certificates.iter().flat_map(|certificate| certificate_of(certificate, &at, namespace, judge)).collect()
 }
 
-fn certificate_of(certificate: &Value, at: &str, own: &str, judge: &Judge<'_>) -> Vec<String> {
-    let at = format!("{at}.tls.certificateRefs");
-    let kind = text(certificate, "/kind").unwrap_or("Secret");
-    if kind != "Secret" {
-        return vec![format!("{at}: {kind:?} is not supported; use a Secret")];
+impl gateway::World for Around<'_> {
+    fn labels(&self, _: &str) -> Option<BTreeMap<String, String>> {
+        // Only sets of listeners and routes are let in by labels, and those are judged when they come.
+        None
     }
-    let Some(name) = text(certificate, "/name") else { return Vec::new() };
-    let namespace = text(certificate, "/namespace").filter(|other| !other.is_empty()).unwrap_or(own);
-    let absent = judge.world.exists(Named::Secret, namespace, name) == Found::Absent;
-    let absent = absent.then(|| format!("{at}: the Secret {name:?} does not exist in {namespace:?}"));
-    // Grants are not known here: whoever has one is told all the same.
-    let foreign = (namespace != own)
-        .then(|| format!("{at}: the Secret {name:?} needs a ReferenceGrant in {namespace:?} for {own:?}"));
-    absent.into_iter().chain(foreign).collect()
+
+    fn grants(&self, namespace: &str) -> Vec<Arc<ReferenceGrant>> {
+        match self.world.reference_grants(namespace) {
+            Found::Here(grants) => grants,
+            Found::Absent => Vec::new(),
+            Found::Unknown => leave(namespace, self.namespace).into_iter().collect(),
+        }
+    }
+
+    fn certificate(&self, namespace: &str, name: &str) -> Result<(), Unusable> {
+        match self.world.certificate(namespace, name) {
+            Found::Here(found) => found,
+            Found::Absent => Err(Unusable::Absent),
+            Found::Unknown => Ok(()),
+        }
+    }
 }
 
-/// What a reference to parameters leads to.
-fn parameters(reference: &Value, at: &str, namespace: Option<&str>, judge: &Judge<'_>) -> Option<String> {
-    let (group, kind) =
-        (text(reference, "/group").unwrap_or_default(), text(reference, "/kind").unwrap_or_default());
-    if (group, kind) != (GROUP, "GatewayConfiguration") {
-        return Some(format!(
-            "{at}: {kind:?} of {group:?} is not supported; use GatewayConfiguration of {GROUP:?}"
-        ));
-    }
-    let (name, namespace) = (text(reference, "/name")?, namespace?);
-    let absent = judge.world.exists(Named::GatewayConfiguration, namespace, name) == Found::Absent;
-    absent.then(|| format!("{at}: the GatewayConfiguration {name:?} does not exist in {namespace:?}"))
+/// A grant that nobody here knows, and that may be there.
+fn leave(namespace: &str, to: &str) -> Option<Arc<ReferenceGrant>> {
+    let grant = json!({
+        "metadata": { "name": "unknown", "namespace": namespace },
+        "spec": {
+            "from": [{ "group": GROUP, "kind": "Gateway", "namespace": to }],
+            "to": [{ "group": "", "kind": "Secret" }],
+        },
+    });
+    serde_json::from_value(grant).ok().map(Arc::new)
 }
 
 #[cfg(test)]

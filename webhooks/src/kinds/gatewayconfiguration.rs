@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crds::controlplane::ControlPlaneOptions;
 use crds::dataplane::{DataPlaneSpec, IngressService, Network, Services};
 use crds::gatewayconfiguration::{DataPlaneOptions, GatewayService, ListenerOptions};
 use crds::{DataPlane, GatewayConfiguration};
@@ -12,6 +13,7 @@ use super::dataplane::provisioned;
 use super::{Judge, Subject, controlplane};
 use crate::rules::{budget, others, read};
 use crate::verdict::Verdict;
+use crate::world::{Found, World};
 
 /// Where the options of a data plane stand.
 const DATA: &str = "spec.dataPlaneOptions";
@@ -37,6 +39,7 @@ pub fn verdict(subject: &Subject<'_>, judge: &Judge<'_>) -> Verdict {
         verdict.warnings.extend(of_control.warnings);
         let references = control::template(options).map(|template| dataplane::references(&template));
         verdict.warnings.extend(others::missing(judge.world, namespace, &references.unwrap_or_default()));
+        verdict.warnings.extend(ungranted(judge.world, namespace, options));
     }
     verdict.warnings.extend(listeners(object.spec.listeners_options.as_deref().unwrap_or_default()));
     verdict
@@ -86,6 +89,22 @@ fn of_data_plane(object: &DataPlane, judge: &Judge<'_>, subject: &Subject<'_>) -
         }
     }
     verdict
+}
+
+/// Namespaces to be watched that let nobody read them: which of its Gateways are let in, those are told.
+fn ungranted(world: &dyn World, own: &str, options: &ControlPlaneOptions) -> Vec<String> {
+    let is_closed = |namespace: &&str| match world.grants(namespace) {
+        Found::Here(grants) => grants.iter().all(|grant| grant.spec.from.is_empty()),
+        Found::Absent => true,
+        Found::Unknown => false,
+    };
+    // Gateways of the same namespace need no grant for it.
+    let closed = controlplane::listed(options).filter(|namespace| *namespace != own).filter(is_closed);
+    closed
+        .map(|namespace| {
+            format!("{CONTROL}.watchNamespaces.list: there is no WatchNamespaceGrant in {namespace:?} that lets anybody read it")
+        })
+        .collect()
 }
 
 /// Only one Gateway can have the Service.

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use crds::{ControlPlane, DataPlane, WatchNamespaceGrant};
+use crds::gatewayapi::ReferenceGrant;
+use crds::{ControlPlane, DataPlane, GatewayConfiguration, WatchNamespaceGrant};
+use gateway_api::gatewayclasses::GatewayClass;
 use plan::dataplane::{Settings, ingress_service};
+use plan::gateway::Unusable;
 use serde_json::{Value, json};
 
 use super::{Judge, Kind, Subject, default, judge};
@@ -16,7 +19,7 @@ pub const CONTROLLER: &str = "konghq.com/gateway-operator";
 /// What exists.
 #[derive(Default)]
 pub struct Known {
-    /// Secrets, `ConfigMaps` and `GatewayConfigurations`, by name.
+    /// Secrets and `ConfigMaps`, by name.
     pub names: Vec<&'static str>,
     /// Services and whose they are.
     pub services: Vec<(&'static str, Holder)>,
@@ -26,6 +29,14 @@ pub struct Known {
     pub controlplanes: Vec<Arc<ControlPlane>>,
     /// Grants, of the namespace `open`.
     pub grants: Vec<Arc<WatchNamespaceGrant>>,
+    /// `GatewayClasses`.
+    pub classes: Vec<Arc<GatewayClass>>,
+    /// `GatewayConfigurations`.
+    pub configurations: Vec<Arc<GatewayConfiguration>>,
+    /// Gateway API's grants, of every namespace.
+    pub reference_grants: Vec<Arc<ReferenceGrant>>,
+    /// TLS Secrets, and whether they can be served.
+    pub certificates: Vec<(&'static str, Result<(), Unusable>)>,
 }
 
 impl World for Known {
@@ -51,8 +62,20 @@ impl World for Known {
     fn grants(&self, namespace: &str) -> Found<Vec<Arc<WatchNamespaceGrant>>> {
         if namespace == "open" { Found::Here(self.grants.clone()) } else { Found::Absent }
     }
-    fn gateway_class(&self, name: &str) -> Found<String> {
-        Found::Here(if name == "ours" { CONTROLLER } else { "example.com/other" }.to_owned())
+    fn gateway_class(&self, name: &str) -> Found<Arc<GatewayClass>> {
+        let found = self.classes.iter().find(|class| class.metadata.name.as_deref() == Some(name));
+        found.map_or(Found::Absent, |class| Found::Here(class.clone()))
+    }
+    fn configuration(&self, _: &str, name: &str) -> Found<Arc<GatewayConfiguration>> {
+        let found = self.configurations.iter().find(|found| found.metadata.name.as_deref() == Some(name));
+        found.map_or(Found::Absent, |found| Found::Here(found.clone()))
+    }
+    fn reference_grants(&self, _: &str) -> Found<Vec<Arc<ReferenceGrant>>> {
+        Found::Here(self.reference_grants.clone())
+    }
+    fn certificate(&self, _: &str, name: &str) -> Found<Result<(), Unusable>> {
+        let found = self.certificates.iter().find(|(known, _)| *known == name);
+        found.map_or(Found::Absent, |(_, verdict)| Found::Here(verdict.clone()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What holds for every object, whatever somebody writes into it.
 
 mod objects;
+mod planes;
 
 use crds::DataPlane;
 use crds::k8s::{Deployment, HorizontalPodAutoscaler, PodDisruptionBudget, Service};

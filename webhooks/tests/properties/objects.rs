@@ -293,3 +293,58 @@ fn without_nulls(value: Value) -> Value {
         scalar => scalar,
     }
 }
+
+/// The specification of a `ControlPlane` as people write them, mistakes included.
+pub fn control() -> impl Strategy<Value = Value> {
+    let images = part(vec![
+        json!("kong/kubernetes-ingress-controller:3.5.1"),
+        json!("docker.io/kong/kubernetes-ingress-controller:3.1.2"),
+        json!(
+            "kong/kubernetes-ingress-controller@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+        ),
+        json!("kong/kubernetes-ingress-controller:2.12"),
+        json!("Bad"),
+    ]);
+    let written = |name: &str, value: &str| json!({ "name": name, "value": value });
+    let variable = prop::sample::select(vec![
+        written("CONTROLLER_LOG_LEVEL", "debug"),
+        written("CONTROLLER_FEATURE_GATES", "FallbackConfiguration=true"),
+        written("CONTROLLER_ADMISSION_WEBHOOK_LISTEN", "off"),
+        written("CONTROLLER_ELECTION_ID", "mine"),
+        written("CONTROLLER_GATEWAY_API_CONTROLLER_NAME", "example.com/mine"),
+        written("CONTROLLER_PUBLISH_SERVICE", "team/other"),
+        written("CONTROLLER_KONG_ADMIN_URL", "https://elsewhere:8444"),
+        json!({ "name": "CONTROLLER_LOG_LEVEL", "$patch": "delete" }),
+        json!({ "$patch": "replace" }),
+    ]);
+    let watched = part(vec![
+        json!({ "type": "all" }),
+        json!({ "type": "own" }),
+        json!({ "type": "list", "list": ["team", "other"] }),
+        json!({ "type": "list" }),
+    ]);
+    let replicas = part(vec![json!(0), json!(2)]);
+    let class = part(vec![json!("kong"), json!("")]);
+    (images, vec(variable, 0..3), watched, replicas, class).prop_map(|(image, env, watched, replicas, class)| {
+        let controller = json!({ "name": "controller", "image": image, "env": env });
+        without_nulls(json!({
+            "deployment": { "replicas": replicas, "podTemplateSpec": { "spec": { "containers": [controller] } } },
+            "gatewayClass": class,
+            "watchNamespaces": watched,
+        }))
+    })
+}
+
+/// The specification of a `GatewayConfiguration`: options of both planes, whose listeners are the Gateway's.
+pub fn configuration() -> impl Strategy<Value = Value> {
+    (specification(), control()).prop_map(|(mut data, control)| {
+        if let Some(ingress) = data.pointer_mut("/network/services/ingress").and_then(Value::as_object_mut) {
+            ingress.remove("ports");
+        }
+        let mut options = control;
+        if let Some(options) = options.as_object_mut() {
+            options.remove("gatewayClass");
+        }
+        json!({ "dataPlaneOptions": data, "controlPlaneOptions": options })
+    })
+}

@@ -117,8 +117,28 @@ fn own_limits(schema: &JSONSchemaProps) -> Vec<String> {
     let pattern = schema.pattern.iter().map(|pattern| format!("matches `{pattern}`"));
     let one_of = (!values.is_empty()).then(|| format!("one of {}", values.join(", ")));
     let rules = schema.x_kubernetes_validations.iter().flatten();
-    let rules = rules.map(|rule| rule.message.clone().unwrap_or_else(|| rule.rule.clone()));
+    let rules = rules.map(|rule| {
+        let composed = rule.message_expression.as_deref().map(fixed_words);
+        rule.message.clone().or(composed).unwrap_or_else(|| rule.rule.clone())
+    });
     one_of.into_iter().chain(ranges).chain(sizes).chain(pattern).chain(rules).collect()
+}
+
+/// What a message says whatever the object holds: the texts of its CEL expression, with dots for values.
+fn fixed_words(expression: &str) -> String {
+    let (mut words, mut depth) = (String::new(), 0_usize);
+    for (number, part) in expression.split('\'').enumerate() {
+        match (number % 2, depth) {
+            (1, 0) => words.push_str(part),
+            (1, _) => {}
+            _ => {
+                depth = (depth + part.matches('(').count()).saturating_sub(part.matches(')').count());
+                let is_value = !part.trim_matches([' ', '+']).is_empty();
+                words.extend((depth == 0 && is_value).then_some('…'));
+            }
+        }
+    }
+    words
 }
 
 fn words(lines: &mut Vec<String>, title: &str, words: &[(&str, &str)]) {
@@ -157,13 +177,20 @@ mod tests {
     }
 
     #[test]
+    fn words_that_are_composed_have_dots_for_values() {
+        let expression =
+            "'a ' + string(self.all.filter(p, p.x == 'X' && (has(p.y)))[0].z) + ' is over ' + self.b";
+        assert_eq!(fixed_words(expression), "a … is over …");
+    }
+
+    #[test]
     fn limits_defaults_and_rules_are_told() {
         let page = file().content;
         for text in [
             "| `spec` | object | `{}` |",
             "one of `LoadBalancer`, `NodePort`, `ClusterIP`",
             "items at most 64",
-            "set exactly one of",
+            "are missing: set one of",
         ] {
             assert!(page.contains(text), "{text}");
         }

@@ -33,7 +33,12 @@ impl Services {
 impl DataPlanes {
     /// Identity and configuration come before the workload: a pod never starts without what it mounts. Returns the
     /// Services, whose addresses say on what families to listen.
-    pub(super) async fn network(&self, owner: &Owner, wanted: Network) -> Result<Services, Error> {
+    pub(super) async fn network(
+        &self,
+        owner: &Owner,
+        wanted: Network,
+        preview: Option<&Wanted<Service>>,
+    ) -> Result<Services, Error> {
         let (hubs, writer) = (&self.0.hubs, &self.0.kit.writer);
         let Network { certificate, clients, admin, ingress, disruption_budget } = wanted;
         for secret in [&clients, &certificate] {
@@ -41,6 +46,7 @@ impl DataPlanes {
         }
         let admin = writer.apply(&hubs.services, owner, &admin).await?;
         let ingress = self.ingress(owner, &ingress).await?;
+        self.optional(&hubs.services, owner, (&names::preview_service(&owner.name), preview)).await?;
         let budget = names::disruption_budget(&owner.name);
         self.optional(&hubs.budgets, owner, (&budget, disruption_budget.as_ref())).await?;
         Ok(Services { admin, ingress })
@@ -93,7 +99,10 @@ impl DataPlanes {
 
 fn takes_traffic_of(service: &Service, owner: &Owner) -> bool {
     let kind = service.labels().get(labels::SERVICE_TYPE).map(String::as_str);
-    kind == Some(values::INGRESS) && service.owner_references().iter().any(|found| found.uid == owner.uid)
+    let waits = service.labels().get(labels::SERVICE_STATE).is_some_and(|state| state == values::PREVIEW);
+    kind == Some(values::INGRESS)
+        && !waits
+        && service.owner_references().iter().any(|found| found.uid == owner.uid)
 }
 
 fn is_balanced(service: &Service) -> bool {

@@ -31,8 +31,20 @@ pub fn triggers(cx: &Context) -> impl Stream<Item = ObjectRef<DataPlane>> + Send
         let name = object.spec.dataplane.as_deref().filter(|name| !name.is_empty())?;
         Some(ObjectRef::new(name).within(object.metadata.namespace.as_deref()?))
     });
+    let rollouts = touches(&cx.hubs.rollouts, &all, by_owner);
     let moved = referred(cx);
-    stream::select_all([own, deployments, services, autoscalers, budgets, secrets, pods, controlled, moved])
+    stream::select_all([
+        own,
+        rollouts,
+        deployments,
+        services,
+        autoscalers,
+        budgets,
+        secrets,
+        pods,
+        controlled,
+        moved,
+    ])
 }
 
 /// Who refers to a Secret or ConfigMap that comes or goes. Most objects of these kinds concern nobody here.

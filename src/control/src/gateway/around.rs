@@ -8,30 +8,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crds::gatewayapi::{Read, ReferenceGrant, Route};
-use crds::k8s::{Namespace, Secret, Timestamp};
+use crds::k8s::{Namespace, Timestamp};
 use crds::{GatewayConfiguration, GatewayConfigurationSpec};
 use gateway_api::gatewayclasses::GatewayClass;
 use gateway_api::gateways::Gateway;
 use gateway_api::listenersets::ListenerSet;
 use kube::runtime::reflector::ObjectRef;
-use plan::dataplane::Kind;
 use plan::gateway::{self, Place, Unusable, World};
 use runtime::hub::Hub;
 
-use super::stores::{Entrances, verdict};
+use super::asked::unusable;
+use super::stores::Entrances;
 use crate::Context;
 
 /// Answers about other objects.
 pub struct Around<'a> {
     cx: &'a Context,
     now: Timestamp,
-    /// The first certificate's end, of those that were asked for.
-    first_end: Cell<Option<i64>>,
+    /// When the first of the certificates that were asked for becomes valid, or is no longer.
+    turns: Cell<Option<i64>>,
 }
 
 impl<'a> Around<'a> {
     pub const fn new(cx: &'a Context, now: Timestamp) -> Self {
-        Self { cx, now, first_end: Cell::new(None) }
+        Self { cx, now, turns: Cell::new(None) }
     }
 
     fn stores(&self) -> &Entrances {
@@ -40,7 +40,7 @@ impl<'a> Around<'a> {
 
     /// When to look again by the clock.
     pub fn again(&self) -> Option<Duration> {
-        let seconds = self.first_end.get()?.saturating_sub(self.now.as_second());
+        let seconds = self.turns.get()?.saturating_sub(self.now.as_second());
         Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
     }
 
@@ -53,10 +53,10 @@ impl<'a> Around<'a> {
         gateway::parameters(class, gateway, |place| self.found(place))
     }
 
-    /// What is at a place.
+    /// What is at a place, where a Gateway can be made of it.
     pub fn configuration(&self, place: Option<Place>) -> Result<Option<Arc<GatewayConfiguration>>, String> {
         let Some(place) = place else { return Ok(None) };
-        self.found(&place).map(Some).ok_or_else(|| gateway::absent(&place))
+        gateway::at(&place, self.found(&place)).map(Some)
     }
 
     fn found(&self, place: &Place) -> Option<Arc<GatewayConfiguration>> {
@@ -83,18 +83,11 @@ impl World for Around<'_> {
     }
 
     fn certificate(&self, namespace: &str, name: &str) -> Result<(), Unusable> {
-        let key = ObjectRef::<Secret>::new(name).within(namespace);
-        let Some(secret) = self.stores().certificates.get(&key) else {
-            let is_there = self.cx.hubs.exists(Kind::Secret, namespace, name);
-            return Err(if is_there { Unusable::OtherType } else { Unusable::Absent });
-        };
-        let until = verdict(&secret).map_err(|words| Unusable::Wrong(format!("cannot be used: {words}")))?;
-        if until <= self.now.as_second() {
-            return Err(Unusable::Wrong("cannot be used: its life is over".to_owned()));
-        }
-        let first = self.first_end.get().map_or(until, |first| first.min(until));
-        self.first_end.set(Some(first));
-        Ok(())
+        let life = self.stores().life(&self.cx.hubs, namespace, name)?;
+        let now = self.now.as_second();
+        let turns = [life.from, life.until].into_iter().find(|turn| *turn > now);
+        self.turns.set(self.turns.get().into_iter().chain(turns).min());
+        life.at(now).map_err(|reason| unusable(&reason))
     }
 }
 
@@ -127,6 +120,8 @@ pub fn seen<K: Read>(routes: &[Arc<Route<K>>]) -> impl Iterator<Item = gateway::
     routes.iter().map(|route| gateway::Route {
         kind: K::KIND,
         namespace: route.metadata.namespace.as_deref().unwrap_or_default(),
+        name: route.metadata.name.as_deref().unwrap_or_default(),
+        generation: route.metadata.generation,
         spec: &route.spec,
         status: route.status.as_ref(),
     })

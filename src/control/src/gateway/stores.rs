@@ -4,14 +4,9 @@
 //! In: a client and places. Out: warm stores. Gateway API may be absent, or come later; Gateways and classes are shown only
 //! when everything else is known, so that nothing is said of them that the next moment takes back.
 
-use std::time::SystemTime;
-
-use certs::Pair;
 use crds::GatewayConfiguration;
 use crds::gatewayapi::{Grpc, Http, ReferenceGrant, Route, Tcp, Tls, Udp};
-use crds::k8s::{
-    ByteString, CustomResourceDefinition, CustomResourceDefinitionSpec, Namespace, NetworkPolicy, Secret,
-};
+use crds::k8s::{CustomResourceDefinition, CustomResourceDefinitionSpec, Namespace, NetworkPolicy, Secret};
 use crds::names::{labels, values};
 use futures::future::join_all;
 use gateway_api::gatewayclasses::GatewayClass;
@@ -21,16 +16,14 @@ use kube::runtime::watcher;
 use kube::{Client, Resource, ResourceExt};
 use runtime::hub::{Coverage, Hub, Place, Source, Streamed};
 use runtime::metrics::Metrics;
-use runtime::{clock, optional};
+use runtime::optional;
 use tokio::task::JoinSet;
 
+use super::life;
 use crate::others::while_served;
 
 /// Annotation of Gateway API's definitions with their version.
 const BUNDLE: &str = "gateway.networking.k8s.io/bundle-version";
-/// Keys under which a trimmed Secret says until when its certificate is good, and what is wrong with it.
-const UNTIL: &str = "until";
-const WRONG: &str = "wrong";
 
 /// A store for each kind. Cloning shares them.
 #[derive(Clone)]
@@ -113,7 +106,7 @@ impl Entrances {
             grants: Hub::trimmed(bare),
             namespaces: Hub::trimmed(labels_only),
             routes: Routes::trimmed(),
-            certificates: Hub::trimmed(judged),
+            certificates: Hub::trimmed(life::judged),
             policies: Hub::default(),
             definition: Hub::trimmed(notes_only),
             coverage: Coverage::beside(),
@@ -183,8 +176,13 @@ impl Entrances {
 
     /// Whether sets of listeners are installed, as far as a namespace is watched.
     pub fn has_sets(&self, namespace: &str) -> bool {
+        self.knows::<ListenerSet>(namespace)
+    }
+
+    /// Whether all objects of a kind, by the name of its watch, are known there.
+    pub(super) fn is_listed(&self, namespace: &str, kind: &str) -> bool {
         let mut there = self.places.iter().filter(|place| place.holds(namespace));
-        there.any(|place| self.coverage.is_listed(place, &Hub::<ListenerSet>::known_as()))
+        there.any(|place| self.coverage.is_listed(place, kind))
     }
 
     /// The version of Gateway API that is installed.
@@ -219,7 +217,7 @@ fn without_notes<K: Resource>(object: &mut K) {
 }
 
 /// Without labels and annotations, which nobody here reads.
-fn bare<K: Resource>(object: &mut K) {
+pub fn bare<K: Resource>(object: &mut K) {
     object.meta_mut().labels = None;
     object.meta_mut().annotations = None;
 }
@@ -233,80 +231,4 @@ fn labels_only(namespace: &mut Namespace) {
 fn notes_only(definition: &mut CustomResourceDefinition) {
     definition.spec = CustomResourceDefinitionSpec::default();
     definition.status = None;
-}
-
-/// A verdict takes the place of what is in a Secret: no key stays in memory.
-fn judged(secret: &mut Secret) {
-    bare(secret);
-    let data = secret.data.take().unwrap_or_default();
-    let text = |key: &str| data.get(key).and_then(|bytes| String::from_utf8(bytes.0.clone()).ok());
-    let verdict = match (text("tls.crt"), text("tls.key")) {
-        (Some(certificate), Some(key)) => {
-            let pair = Pair { certificate, key };
-            certs::serviceable(&pair, None, SystemTime::from(clock::now()))
-                .map_err(|reason| reason.to_string())
-        }
-        _ => Err("tls.crt or tls.key is missing".to_owned()),
-    };
-    let (key, words) = match verdict {
-        Ok(until) => {
-            let seconds = until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-            (UNTIL, seconds.to_string())
-        }
-        Err(words) => (WRONG, words),
-    };
-    secret.data = Some([(key.to_owned(), ByteString(words.into_bytes()))].into());
-}
-
-/// Until when the certificate in a judged Secret is good, in seconds since 1970.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn verdict(secret: &Secret) -> Result<i64, String> {
-    let text = |key: &str| {
-        let bytes = secret.data.as_ref()?.get(key)?;
-        Some(String::from_utf8_lossy(&bytes.0).into_owned())
-    };
-    match text(UNTIL).and_then(|seconds| seconds.parse().ok()) {
-        Some(until) => Ok(until),
-        None => Err(text(WRONG).unwrap_or_default()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use certs::{Authority, Request};
-
-    fn secret(pair: &Pair) -> Secret {
-        let data = [("tls.crt", &pair.certificate), ("tls.key", &pair.key)];
-        let data = data.map(|(key, pem)| (key.to_owned(), ByteString(pem.as_bytes().to_vec())));
-        Secret { data: Some(data.into()), ..Secret::default() }
-    }
-
-    fn said(mut secret: Secret) -> Result<i64, String> {
-        judged(&mut secret);
-        assert_eq!(
-            secret.data.as_ref().map(std::collections::BTreeMap::len),
-            Some(1),
-            "nothing else is kept"
-        );
-        verdict(&secret)
-    }
-
-    #[test]
-    fn of_a_certificate_only_the_verdict_is_kept() {
-        let now = SystemTime::from(clock::now());
-        let authority = Authority::make("test", now).unwrap();
-        let issue = |at| authority.issue(&Request::server(&["a.example".to_owned()]), at).unwrap();
-        let (pair, other) = (issue(now), issue(now));
-        assert!(said(secret(&pair)).unwrap() > clock::now().as_second());
-        let mixed = Pair { certificate: pair.certificate.clone(), key: other.key };
-        assert!(said(secret(&mixed)).unwrap_err().contains("private key"));
-        let rubbish = Pair { certificate: "Hello world".into(), key: "Hello world".into() };
-        assert!(said(secret(&rubbish)).unwrap_err().contains("cannot be read"));
-        assert!(said(Secret::default()).unwrap_err().contains("missing"));
-        let over = issue(now - 2 * certs::LEAF_LIFE);
-        assert!(said(secret(&over)).unwrap_err().contains("over"));
-    }
 }

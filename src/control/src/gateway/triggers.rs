@@ -3,6 +3,7 @@
 //! In: the watch stores. Out: the Gateways that something happened to, to something of theirs, or to something that they
 //! refer to. It decides nothing.
 
+use crds::conditions;
 use crds::gatewayapi::{ParentRef, Read, ReferenceGrant, Route};
 use crds::k8s::{Namespace, Secret};
 use crds::{ControlPlane, DataPlane, GatewayConfiguration};
@@ -13,7 +14,7 @@ use gateway_api::gateways::Gateway;
 use gateway_api::listenersets::ListenerSet;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
-use plan::gateway::parent;
+use plan::gateway::{ACCEPTED, names_gateway, parent};
 use runtime::hub::Hub;
 use serde_json::{Value, json};
 
@@ -36,7 +37,7 @@ pub fn triggers(cx: &Context) -> impl Stream<Item = ObjectRef<Gateway>> + Send +
         touches(&stores.policies, all, by_owner),
         touches(&stores.classes, all, of_class(stores)),
         touches(&stores.configurations, all, of_configuration(stores)),
-        touches(&stores.sets, all, |set: &ListenerSet| by_parent(set)),
+        touches(&stores.sets, all, of_set(stores)),
         touches(&stores.grants, all, of_grant(stores)),
         touches(&stores.namespaces, all, of_namespace(stores)),
         touches(&stores.certificates, all, of_certificate(stores)),
@@ -55,6 +56,27 @@ fn chosen(all: &Hub<Gateway>, choose: impl Fn(&Gateway) -> bool) -> Vec<ObjectRe
 fn by_parent(set: &ListenerSet) -> Option<ObjectRef<Gateway>> {
     let (namespace, name) = parent(set)?;
     Some(ObjectRef::new(name).within(namespace))
+}
+
+/// The one that a set names; and those that count more sets than they have: it may have named
+/// one of these before.
+fn of_set(stores: &Entrances) -> impl Fn(&ListenerSet) -> Vec<ObjectRef<Gateway>> + Send + use<> {
+    let stores = stores.clone();
+    move |set| {
+        let mut found = chosen(&stores.gateways, |gateway| {
+            let counted = gateway.status.as_ref().and_then(|status| status.attached_listener_sets);
+            let counted = counted.and_then(|counted| usize::try_from(counted).ok()).unwrap_or_default();
+            let is_counted = |set: &ListenerSet| names_gateway(set, gateway) && is_accepted(set);
+            counted > 0 && stores.sets.select(is_counted).len() < counted
+        });
+        found.extend(by_parent(set));
+        found
+    }
+}
+
+fn is_accepted(set: &ListenerSet) -> bool {
+    let conditions = set.status.as_ref().and_then(|status| status.conditions.as_deref());
+    conditions::holds(conditions.unwrap_or_default(), ACCEPTED)
 }
 
 fn of_class(stores: &Entrances) -> impl Fn(&GatewayClass) -> Vec<ObjectRef<Gateway>> + Send + use<> {

@@ -46,13 +46,17 @@ impl Change {
 
     /// What becomes of the pods, where it is a Deployment.
     pub fn pods(&self) -> Option<String> {
-        let after = self.after.as_ref().filter(|_| self.kind == "Deployment")?;
+        if self.kind != "Deployment" {
+            return None;
+        }
         let replicas = |side: &Value| side.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1);
         let template = |side: &Value| side.pointer("/spec/template").cloned().unwrap_or_default();
         let count = |number: u64| if number == 1 { "1 pod".to_owned() } else { format!("{number} pods") };
-        let words = match &self.before {
-            None => format!("{} would be started", count(replicas(after))),
-            Some(before) if template(before) != template(after) => {
+        let words = match (&self.before, &self.after) {
+            (None, None) => return None,
+            (None, Some(after)) => format!("{} would be started", count(replicas(after))),
+            (Some(before), None) => format!("{} would be stopped", count(replicas(before))),
+            (Some(before), Some(after)) if template(before) != template(after) => {
                 let scaled = if replicas(before) == replicas(after) {
                     String::new()
                 } else {
@@ -60,14 +64,14 @@ impl Change {
                 };
                 format!("{} would be replaced{scaled}", count(replicas(before)))
             }
-            Some(before) if replicas(before) != replicas(after) => {
+            (Some(before), Some(after)) if replicas(before) != replicas(after) => {
                 format!(
                     "no pod would be replaced; {} instead of {}",
                     count(replicas(after)),
                     replicas(before)
                 )
             }
-            Some(_) => "no pod would be replaced".to_owned(),
+            (Some(_), Some(_)) => "no pod would be replaced".to_owned(),
         };
         Some(format!("Deployment {}: {words}", self.name))
     }
@@ -141,6 +145,8 @@ mod tests {
             let told = changed(deployment(before.0, before.1), deployment(after.0, after.1)).pods().unwrap();
             assert_eq!(told, format!("Deployment x: {wanted}"));
         }
+        let gone = change("Deployment", Some(deployment(2, "a")), None).pods().unwrap();
+        assert_eq!(gone, "Deployment x: 2 pods would be stopped");
         assert_eq!(change("Service", None, None).pods(), None);
     }
 

@@ -13,6 +13,7 @@ use serde_json::Value;
 use webhooks::world::{Found, World};
 use webhooks::{Kind, Subject, fields, kinds};
 
+use super::databases;
 use super::definitions::Definitions;
 use super::known::{self, Known, Seen};
 use super::manifest::{Item, Manifest, Other};
@@ -159,10 +160,10 @@ pub fn all(items: &[Item], premises: &Premises) -> Checks {
 fn is_ours(manifest: &Manifest, premises: &Premises, seen: &Seen<'_>) -> bool {
     match manifest.kind {
         Kind::GatewayClass => manifest.text("/spec/controllerName") == premises.controller,
-        Kind::Gateway => {
-            seen.gateway_class(manifest.text("/spec/gatewayClassName"))
-                == Found::Here(premises.controller.clone())
-        }
+        Kind::Gateway => match seen.gateway_class(manifest.text("/spec/gatewayClassName")) {
+            Found::Here(class) => class.spec.controller_name == premises.controller,
+            Found::Absent | Found::Unknown => false,
+        },
         _ => true,
     }
 }
@@ -268,8 +269,20 @@ fn readable(kind: Kind, mut object: Value, problems: &[Finding]) -> Value {
 
 fn judged(manifest: &Manifest, mut object: Value, premises: &Premises, seen: &Seen<'_>) -> webhooks::Verdict {
     known::complete(&mut object, &premises.namespace);
+    let namespace =
+        object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let moved = match manifest.kind {
+        Kind::DataPlane => databases::resolve(&mut object, &|entry| seen.held(&namespace, entry)),
+        _ => Vec::new(),
+    };
     let judge = kinds::Judge { settings: &premises.settings, controller: &premises.controller, world: seen };
-    kinds::judge(&Subject { kind: manifest.kind, object: &object, old: None }, &judge)
+    let mut verdict = kinds::judge(&Subject { kind: manifest.kind, object: &object, old: None }, &judge);
+    for problem in &mut verdict.problems {
+        if let Some((_, from)) = moved.iter().find(|(to, _)| *to == problem.path) {
+            problem.path.clone_from(from);
+        }
+    }
+    verdict
 }
 
 fn fault(problem: Problem) -> Fault {

@@ -8,14 +8,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use crds::{ControlPlane, DataPlane, WatchNamespaceGrant};
+use crds::gatewayapi::ReferenceGrant;
+use crds::k8s::ByteString;
+use crds::{ControlPlane, DataPlane, GatewayConfiguration, WatchNamespaceGrant};
+use gateway_api::gatewayclasses::GatewayClass;
 use plan::dataplane::ingress_service;
+use plan::gateway::Unusable;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use webhooks::Kind;
 use webhooks::world::{Found, Holder, Named, World};
 
 use super::manifest::{Item, Manifest};
+
+/// Type of the Secrets that hold certificates.
+const TLS: &str = "kubernetes.io/tls";
 
 /// Folder, namespace and name.
 type Key = (Arc<Path>, String, String);
@@ -32,10 +39,15 @@ pub struct Known {
     /// `ControlPlane`s by the `DataPlane` that they name.
     configuring: Wanted<ControlPlane>,
     services: BTreeMap<Key, Holder>,
-    /// Controllers of classes by folder and name.
-    classes: BTreeMap<(Arc<Path>, String), String>,
+    /// Classes by folder and name.
+    classes: BTreeMap<(Arc<Path>, String), Arc<GatewayClass>>,
+    configurations: BTreeMap<Key, Arc<GatewayConfiguration>>,
+    /// Types of Secrets.
+    secrets: BTreeMap<Key, String>,
     /// Kind and key of everything.
     names: BTreeSet<(String, Key)>,
+    /// What `ConfigMap`s and Secrets hold.
+    contents: BTreeMap<(String, Key), BTreeMap<String, String>>,
 }
 
 /// What of them is seen from one folder.
@@ -73,10 +85,14 @@ impl Known {
             Kind::DataPlane => self.learn_dataplane(key.clone(), object),
             Kind::ControlPlane => self.learn_controlplane(&key, object),
             Kind::GatewayClass => {
-                let controller = manifest.text("/spec/controllerName").to_owned();
-                self.classes.insert((Arc::clone(&manifest.folder), manifest.name().to_owned()), controller);
+                let at = (Arc::clone(&manifest.folder), manifest.name().to_owned());
+                self.classes.extend(read(&key, object).map(|class| (at, Arc::new(class))));
             }
-            Kind::GatewayConfiguration | Kind::WatchNamespaceGrant | Kind::Gateway => {}
+            Kind::GatewayConfiguration => {
+                let found = read(&key, object).map(|found| (key.clone(), Arc::new(found)));
+                self.configurations.extend(found);
+            }
+            Kind::WatchNamespaceGrant | Kind::Gateway => {}
         }
         self.note(manifest.kind.name(), key, object);
     }
@@ -97,8 +113,16 @@ impl Known {
     }
 
     fn note(&mut self, kind: &str, key: Key, object: &Value) {
-        if kind == "Service" && object.get("apiVersion").and_then(Value::as_str) == Some("v1") {
-            self.services.insert(key.clone(), holder(object));
+        let text = |field: &str| object.get(field).and_then(Value::as_str);
+        match (text("apiVersion"), kind) {
+            (Some("v1"), "Service") => drop(self.services.insert(key.clone(), holder(object))),
+            (Some("v1"), "Secret") => {
+                drop(self.secrets.insert(key.clone(), text("type").unwrap_or_default().to_owned()));
+            }
+            _ => {}
+        }
+        if ["ConfigMap", "Secret"].contains(&kind) {
+            self.contents.insert((kind.to_owned(), key.clone()), content(kind, object));
         }
         self.names.insert((kind.to_owned(), key));
     }
@@ -125,6 +149,21 @@ pub fn complete(object: &mut Value, namespace: &str) {
     metadata.entry("uid").or_insert_with(|| super::UID.into());
 }
 
+/// The texts in a `ConfigMap` or a Secret.
+fn content(kind: &str, object: &Value) -> BTreeMap<String, String> {
+    let plain = |field: &str| -> BTreeMap<String, String> {
+        object.get(field).and_then(|held| serde_json::from_value(held.clone()).ok()).unwrap_or_default()
+    };
+    if kind == "ConfigMap" {
+        return plain("data");
+    }
+    let coded = object.get("data").and_then(|held| serde_json::from_value(held.clone()).ok());
+    let coded: BTreeMap<String, ByteString> = coded.unwrap_or_default();
+    let decoded = coded.into_iter().filter_map(|(key, bytes)| Some((key, String::from_utf8(bytes.0).ok()?)));
+    // As the API server merges the two.
+    decoded.chain(plain("stringData")).collect()
+}
+
 /// Whose a Service is: what is read from a cluster names its owner.
 fn holder(service: &Value) -> Holder {
     let owners = service.pointer("/metadata/ownerReferences").and_then(Value::as_array);
@@ -139,6 +178,13 @@ impl Seen<'_> {
     fn key(&self, namespace: &str, name: &str) -> Key {
         (Arc::clone(&self.folder), namespace.to_owned(), name.to_owned())
     }
+
+    /// What stands under a key of a `ConfigMap` or a Secret; absent is a key of one that is at hand.
+    pub fn held(&self, namespace: &str, (kind, name, key): (&str, &str, &str)) -> Found<String> {
+        let content = self.known.contents.get(&(kind.to_owned(), self.key(namespace, name)));
+        let Some(content) = content else { return Found::Unknown };
+        content.get(key).cloned().map_or(Found::Absent, Found::Here)
+    }
 }
 
 impl World for Seen<'_> {
@@ -146,7 +192,6 @@ impl World for Seen<'_> {
         let kind = match kind {
             Named::Secret => "Secret",
             Named::ConfigMap => "ConfigMap",
-            Named::GatewayConfiguration => "GatewayConfiguration",
         };
         let known = self.known.names.contains(&(kind.to_owned(), self.key(namespace, name)));
         found(known.then_some(()))
@@ -174,11 +219,26 @@ impl World for Seen<'_> {
     }
 
     /// Classes often have a folder of their own: one that is not in this folder may be in any.
-    fn gateway_class(&self, name: &str) -> Found<String> {
+    fn gateway_class(&self, name: &str) -> Found<Arc<GatewayClass>> {
         let classes = &self.known.classes;
         let near = classes.get(&(Arc::clone(&self.folder), name.to_owned()));
-        let far = || classes.iter().find(|((_, class), _)| class == name).map(|(_, controller)| controller);
+        let far = || classes.iter().find(|((_, class), _)| class == name).map(|(_, class)| class);
         found(near.or_else(far).cloned())
+    }
+
+    fn configuration(&self, namespace: &str, name: &str) -> Found<Arc<GatewayConfiguration>> {
+        found(self.known.configurations.get(&self.key(namespace, name)).cloned())
+    }
+
+    fn reference_grants(&self, _: &str) -> Found<Vec<Arc<ReferenceGrant>>> {
+        // As with the grants above.
+        Found::Unknown
+    }
+
+    /// Files often hold what is in a Secret in another form, encrypted or not at all: its type is what counts here.
+    fn certificate(&self, namespace: &str, name: &str) -> Found<Result<(), Unusable>> {
+        let type_ = self.known.secrets.get(&self.key(namespace, name));
+        found(type_.map(|type_| if type_ == TLS { Ok(()) } else { Err(Unusable::OtherType) }))
     }
 }
 

@@ -7,6 +7,7 @@
 mod change;
 mod check;
 mod cluster;
+mod databases;
 mod definitions;
 mod known;
 mod manifest;
@@ -42,6 +43,13 @@ enum Outcome {
     Fine,
     /// Something is wrong, or would change.
     Found,
+}
+
+impl Outcome {
+    /// Of two things that were looked at.
+    fn or(self, other: Self) -> Self {
+        if matches!(self, Self::Found) { self } else { other }
+    }
 }
 
 /// Runs `silverback validate`.

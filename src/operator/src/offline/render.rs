@@ -5,9 +5,9 @@
 //! Never: an object for what makes none; that is said instead.
 
 mod around;
-mod controlplane;
-mod dataplane;
-mod gateway;
+pub mod controlplane;
+pub mod dataplane;
+pub mod gateway;
 mod marks;
 
 use plan::Invalid;
@@ -17,8 +17,7 @@ use webhooks::Kind;
 use super::manifest::Manifest;
 use super::stored;
 
-pub use around::Around;
-pub use dataplane::placeholder;
+pub use around::{Around, Scene, is_of};
 
 /// What is said where only `generateName` is given.
 const UNNAMED: &str =
@@ -92,8 +91,12 @@ pub fn documents(manifest: &Manifest, group: &Group) -> Result<String, serde_sap
 
 /// As in `DataPlane team/edge (edge.yaml:3)`.
 pub fn title(manifest: &Manifest) -> String {
-    let Manifest { file, kind, .. } = manifest;
-    let namespace = manifest.text("/metadata/namespace");
+    let place = format!("{}:{}", manifest.file, manifest.at().line);
+    named(manifest.kind, (manifest.text("/metadata/namespace"), manifest.name()), &place)
+}
+
+/// The same of an object that is elsewhere.
+pub fn named(kind: Kind, (namespace, name): (&str, &str), place: &str) -> String {
     let gap = if namespace.is_empty() { "" } else { "/" };
-    format!("{} {namespace}{gap}{} ({file}:{})", kind.name(), manifest.name(), manifest.at().line)
+    format!("{} {namespace}{gap}{name} ({place})", kind.name())
 }

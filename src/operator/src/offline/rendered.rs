@@ -1,16 +1,19 @@
 //! `silverback render` from its command line to its output.
 
-use crds::DataPlane;
+use std::path::Path;
+
 use kube::Client;
 use runtime::metrics::Metrics;
+use serde_json::Value;
 use webhooks::Kind;
 
 use super::change::Change;
 use super::check::{self, Checks, Premises};
+use super::cluster::{Affected, Compared, Group};
 use super::definitions::Definitions;
 use super::manifest::{Item, Manifest};
 use super::options::Render;
-use super::render::{Around, Made};
+use super::render::{Around, Made, Scene};
 use super::{Failed, Outcome, cluster, items, print, render, report, tell};
 
 /// Name of this program towards the API server.
@@ -42,8 +45,9 @@ pub fn run(options: &Render) -> Result<Outcome, Failed> {
         return compared(&items, &premises);
     }
     let (mut text, definitions) = (NOTICE.to_owned(), Definitions::new());
+    let scene = Scene { items: &items, premises: &premises, definitions: &definitions, cluster: None };
     for manifest in ours(&items) {
-        let around = Around::of(manifest, (&items, &premises, &definitions));
+        let around = Around::of(&manifest.folder, &scene);
         text += &objects(manifest, &around, &checks)?;
     }
     print(&text)?;
@@ -76,49 +80,50 @@ fn compared(items: &[Item], premises: &Premises) -> Result<Outcome, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let client = runtime::client::connect(USER_AGENT, &Metrics::new(env!("CARGO_PKG_VERSION"))).await?;
-        let (mut outcome, definitions) = (Outcome::Fine, Definitions::new());
-        let mut passed_over = 0;
+        let (found, definitions) = (cluster::surroundings(&client, items).await?, Definitions::new());
+        let scene = Scene { items, premises, definitions: &definitions, cluster: Some(&found) };
+        let mut outcome = Outcome::Fine;
         for manifest in ours(items) {
-            let around = Around::of(manifest, (items, premises, &definitions));
-            match difference(&client, manifest, &around).await? {
-                Difference::None => {}
-                Difference::Some => outcome = Outcome::Found,
-                Difference::Unknown => passed_over += 1,
+            let title = render::title(manifest);
+            if manifest.text("/metadata/name").is_empty() {
+                return Err(format!("{title}: without a name nothing can be compared").into());
             }
+            let around = Around::of(&manifest.folder, &scene);
+            outcome =
+                outcome.or(difference(&client, &around, (manifest.kind, &title, &manifest.object)).await?);
         }
-        // Who asks whether anything would change must not be told no.
-        if passed_over > 0 && matches!(outcome, Outcome::Fine) {
-            return Err(format!("{passed_over} of the manifests make objects that are not compared").into());
+        let around = Around::of(Path::new(""), &scene);
+        for Affected { kind, object } in cluster::affected(&around, &found) {
+            let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            let names = (text("/metadata/namespace"), text("/metadata/name"));
+            let title = render::named(kind, names, "in the cluster");
+            outcome = outcome.or(difference(&client, &around, (kind, &title, &object)).await?);
         }
         Ok(outcome)
     })
 }
 
-/// What would change for one manifest.
-enum Difference {
-    None,
-    Some,
-    Unknown,
-}
-
-/// Prints what would change for one manifest.
-async fn difference(client: &Client, manifest: &Manifest, around: &Around<'_>) -> Result<Difference, Failed> {
-    let title = render::title(manifest);
-    if manifest.kind != Kind::DataPlane {
-        print(&format!("# {title}: is not compared; only objects of a DataPlane are.\n"))?;
-        let makes_objects = matches!(manifest.kind, Kind::ControlPlane | Kind::Gateway);
-        return Ok(if makes_objects { Difference::Unknown } else { Difference::None });
+/// Prints what would change for one object.
+async fn difference(
+    client: &Client,
+    around: &Around<'_>,
+    (kind, title, object): (Kind, &str, &Value),
+) -> Result<Outcome, Failed> {
+    let found = cluster::compared(client, around, kind, object).await;
+    let Compared { words, groups } = found.map_err(|error| format!("{title}: {error}"))?;
+    if !words.is_empty() {
+        print(&format!("# {title}: {words}.\n"))?;
     }
-    if manifest.text("/metadata/name").is_empty() {
-        return Err(format!("{title}: without a name nothing can be compared").into());
+    let mut outcome = Outcome::Fine;
+    for Group { of, changes } in groups.iter().filter(|group| words.is_empty() || !group.changes.is_empty()) {
+        let differences = changes.iter().map(Change::difference).collect::<Result<Vec<_>, _>>()?;
+        let refused: Vec<_> = changes.iter().filter_map(|change| change.refused.clone()).collect();
+        if !refused.is_empty() || !differences.iter().all(String::is_empty) {
+            outcome = Outcome::Found;
+        }
+        let pods = changes.iter().filter_map(Change::pods);
+        let notes: Vec<_> = refused.into_iter().chain(pods).map(|line| format!("# {line}\n")).collect();
+        print(&format!("# {of}{title}\n{}{}", differences.concat(), notes.concat()))?;
     }
-    let object: DataPlane = around.object(manifest).ok_or("the manifest cannot be read")?;
-    let changes = cluster::changes(client, around.settings(), &object).await?;
-    let differences = changes.iter().map(Change::difference).collect::<Result<Vec<_>, _>>()?;
-    let refused: Vec<_> = changes.iter().filter_map(|change| change.refused.clone()).collect();
-    let same = differences.iter().all(String::is_empty) && refused.is_empty();
-    let pods = changes.iter().filter_map(Change::pods);
-    let notes: Vec<_> = refused.into_iter().chain(pods).map(|line| format!("# {line}\n")).collect();
-    print(&format!("# {title}\n{}{}", differences.concat(), notes.concat()))?;
-    Ok(if same { Difference::None } else { Difference::Some })
+    Ok(outcome)
 }

@@ -12,8 +12,8 @@ use crds::names;
 use crds::wanted::Wanted;
 use serde_json::{Map, Value, json};
 
-use super::Identity;
 use super::children::{self, fields};
+use super::{FINALIZER, Identity};
 
 /// A further `DataPlane`, and the `ControlPlane` that was made for it.
 #[derive(Debug, Clone)]
@@ -37,7 +37,9 @@ fn one(identity: &Identity<'_>, dataplane: &str) -> Wanted<ControlPlane> {
     };
     spec.insert("dataplane".to_owned(), json!(dataplane));
     let name = names::beside(identity.name, dataplane);
-    Wanted::new(name, children::metadata(identity), fields([("spec", Value::Object(spec))]))
+    let mut metadata = children::metadata(identity);
+    metadata.insert("finalizers".to_owned(), json!([FINALIZER]));
+    Wanted::new(name, metadata, fields([("spec", Value::Object(spec))]))
 }
 
 /// Whether a `ControlPlane` was made for a further `DataPlane` of another one.

@@ -18,8 +18,8 @@ pub fn account(identity: &Identity<'_>) -> Wanted<ServiceAccount> {
     Wanted::new(names::controller(identity.name), metadata(identity), Map::new())
 }
 
-/// The pods. The new one is there before the old one goes: configuration flows on but for the time until the lease of
-/// the old one has passed.
+/// The pods. The new one is there before the old one goes: configuration flows on but for the time until it has taken
+/// the lease of the old one.
 pub fn deployment(identity: &Identity<'_>, template: &Value) -> Wanted<Deployment> {
     let deployment = identity.object.spec.options.deployment.as_ref();
     let spec = json!({
@@ -34,15 +34,18 @@ pub fn deployment(identity: &Identity<'_>, template: &Value) -> Wanted<Deploymen
 /// Which replica leads. It goes with its `ControlPlane` because it is made before Kong Ingress Controller would make it,
 /// with an owner reference, which that keeps.
 pub fn lease(identity: &Identity<'_>, name: &str) -> Lease {
-    // It is no child that the operator looks after.
-    let owner = OwnerReference { block_owner_deletion: None, controller: None, ..identity.owner.clone() };
     let metadata = ObjectMeta {
         name: Some(name.to_owned()),
         namespace: Some(identity.namespace.to_owned()),
-        owner_references: Some(vec![owner]),
+        owner_references: Some(vec![reference(identity)]),
         ..ObjectMeta::default()
     };
     Lease { metadata, ..Lease::default() }
+}
+
+/// Who owns what is no child that the operator looks after.
+pub fn reference(identity: &Identity<'_>) -> OwnerReference {
+    OwnerReference { block_owner_deletion: None, controller: None, ..identity.owner.clone() }
 }
 
 /// A Secret with a certificate.

@@ -41,6 +41,11 @@ pub use problems::{TEMPLATE, problems, surprises, template};
 pub use status::{Seen, failed, status};
 pub use switches::DEFINITIONS;
 
+/// What keeps a `ControlPlane` until that of it which can have no owner reference is gone.
+pub const FINALIZER: &str = "gateway-operator.konghq.com/controlplane";
+/// The variable with the name of the lease.
+const ELECTION: &str = "CONTROLLER_ELECTION_ID";
+
 /// What the operator was told about every `ControlPlane`.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -160,6 +165,23 @@ pub fn kong(deployment: &Deployment) -> String {
     names::digest(&format!("{image} {router}"))
 }
 
+/// The lease by which the pods of a Deployment elect, where its name is written down.
+pub fn election(deployment: &Deployment) -> Option<&str> {
+    let containers = &deployment.spec.as_ref()?.template.spec.as_ref()?.containers;
+    let controller =
+        containers.iter().find(|container| container.name == crate::pod::CONTROLLER.container)?;
+    let variable = controller.env.iter().flatten().find(|variable| variable.name == ELECTION)?;
+    variable.value.as_deref().filter(|_| variable.value_from.is_none())
+}
+
+/// The reference to a `ControlPlane` of what goes with it and is not looked after.
+///
+/// # Errors
+/// What is missing in its metadata.
+pub fn reference(object: &ControlPlane) -> Result<OwnerReference, Invalid> {
+    identity(object).map(|identity| children::reference(&identity))
+}
+
 /// Reads the specification of `object`.
 ///
 /// # Errors
@@ -245,7 +267,7 @@ impl Valid<'_> {
 
     /// The name of that lease.
     fn election(&self) -> Option<&str> {
-        container::value(&self.template, "CONTROLLER_ELECTION_ID")
+        container::value(&self.template, ELECTION)
     }
 
     /// The Secrets and `ConfigMaps` that the user's template needs.

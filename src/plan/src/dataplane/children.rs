@@ -12,7 +12,10 @@ use serde_json::{Map, Value, json};
 use super::ports::{self, Mapped};
 use super::{Certificate, Clients, Identity};
 
-/// The Deployment of the track that serves.
+/// Longest template of a user's that is noted, in bytes; all annotations of an object may have 256 KiB together.
+const LONGEST_TEMPLATE: usize = 128 * 1024;
+
+/// The Deployment of a track.
 pub fn deployment(identity: &Identity<'_>, template: &Value) -> Wanted<Deployment> {
     let mut spec = json!({
         "selector": { "matchLabels": identity.selector() },
@@ -20,8 +23,9 @@ pub fn deployment(identity: &Identity<'_>, template: &Value) -> Wanted<Deploymen
         "template": template,
     });
     // Without a number of ours the field belongs to an autoscaler, or to Kubernetes' default of one.
-    let replicas = identity.spec.deployment.as_ref().and_then(|deployment| deployment.replicas);
-    let mut notes = BTreeMap::new();
+    let asked = identity.spec.deployment.as_ref().and_then(|deployment| deployment.replicas);
+    let replicas = identity.placing.replicas.or(asked);
+    let mut notes = revision(identity);
     if let (Some(replicas), Some(spec)) = (replicas, spec.as_object_mut()) {
         spec.insert("replicas".into(), json!(replicas));
         notes.insert(annotations::REPLICAS.to_owned(), replicas.to_string());
@@ -29,9 +33,23 @@ pub fn deployment(identity: &Identity<'_>, template: &Value) -> Wanted<Deploymen
     if identity.configured {
         notes.insert(annotations::CONFIGURED.to_owned(), values::CONTROLPLANE.to_owned());
     }
-    let extra = [(labels::DEPLOYMENT_STATE, values::LIVE), (labels::TRACK, identity.track)];
+    let track = identity.placing.track.as_str();
+    let state = if identity.placing.is_primary { values::LIVE } else { values::PREVIEW };
+    let extra = [(labels::DEPLOYMENT_STATE, state), (labels::TRACK, track)];
     let metadata = metadata(identity, &extra, &notes);
-    Wanted::new(names::deployment(identity.name, identity.track), metadata, fields([("spec", spec)]))
+    Wanted::new(names::deployment(identity.name, track), metadata, fields([("spec", spec)]))
+}
+
+/// What a rollout has to know of a Deployment later: which of the user's templates it was made from, and that template. One that
+/// is too long to be noted is only told from others, and a change of it is rolled out in place.
+fn revision(identity: &Identity<'_>) -> BTreeMap<String, String> {
+    let revision = crate::attempt::revision(identity.written);
+    let mut notes = BTreeMap::from([(annotations::REVISION.to_owned(), revision)]);
+    let template = identity.written.map(|written| written.as_value().to_string());
+    if let Some(template) = template.filter(|text| text.len() <= LONGEST_TEMPLATE) {
+        notes.insert(annotations::POD_TEMPLATE.to_owned(), template);
+    }
+    notes
 }
 
 /// The Service that takes the traffic.
@@ -39,7 +57,7 @@ pub fn ingress(identity: &Identity<'_>, ports: &[Mapped]) -> Wanted<Service> {
     let ingress = identity.ingress();
     let mut spec = json!({
         "ports": ports::service_ports(ports),
-        "selector": identity.service_selector(),
+        "selector": identity.service_selector(identity.placing.ingress.as_ref()),
         "type": ingress.type_.map(ServiceType::as_str),
     });
     if let Some(spec) = spec.as_object_mut() {
@@ -56,6 +74,22 @@ pub fn ingress(identity: &Identity<'_>, ports: &[Mapped]) -> Wanted<Service> {
     let extra: Vec<_> = theirs.map(|(key, value)| (key.as_str(), value.as_str())).chain(own).collect();
     let metadata = metadata(identity, &extra, &ingress.annotations.clone().unwrap_or_default());
     Wanted::new(identity.ingress_name(), metadata, fields([("spec", spec)]))
+}
+
+/// The Service of a canary alone, inside the cluster.
+pub fn preview(identity: &Identity<'_>, ports: &[Mapped], track: &str) -> Wanted<Service> {
+    let mut ports = ports::service_ports(ports);
+    for port in ports.iter_mut().filter_map(Value::as_object_mut) {
+        port.remove("nodePort");
+    }
+    let spec = json!({
+        "ports": ports,
+        "selector": super::selector(identity.name, track),
+        "type": ServiceType::ClusterIp.as_str(),
+    });
+    let extra = [(labels::SERVICE_TYPE, values::INGRESS), (labels::SERVICE_STATE, values::PREVIEW)];
+    let metadata = metadata(identity, &extra, &BTreeMap::new());
+    Wanted::new(names::preview_service(identity.name), metadata, fields([("spec", spec)]))
 }
 
 /// Whether a label tells whose a child is.
@@ -76,7 +110,7 @@ pub fn admin(identity: &Identity<'_>) -> Wanted<Service> {
         "clusterIP": "None",
         "ports": [port],
         "publishNotReadyAddresses": true,
-        "selector": identity.service_selector(),
+        "selector": identity.service_selector(identity.placing.admin.as_ref()),
         "type": "ClusterIP",
     });
     let extra = [(labels::SERVICE_TYPE, values::ADMIN), (labels::SERVICE_STATE, values::LIVE)];
@@ -93,29 +127,48 @@ pub fn autoscaler(identity: &Identity<'_>) -> Option<Wanted<HorizontalPodAutosca
         "scaleTargetRef": {
             "apiVersion": crds::k8s::api_version::<Deployment>(),
             "kind": crds::k8s::kind::<Deployment>(),
-            "name": names::deployment(identity.name, identity.track),
+            "name": names::deployment(identity.name, &identity.placing.track),
         },
     });
+    let mut behavior = json!(scaling.behavior);
+    if !identity.placing.shrinks {
+        // All traffic may come back to stable at once: until a rollout is over nobody takes pods away.
+        forbid_scale_down(&mut behavior);
+    }
     if let Some(spec) = spec.as_object_mut() {
         let optional = [
             ("minReplicas", json!(scaling.min_replicas)),
             ("metrics", json!(scaling.metrics)),
-            ("behavior", json!(scaling.behavior)),
+            ("behavior", behavior),
         ];
         spec.extend(given(optional));
     }
-    let metadata = metadata(identity, &[(labels::TRACK, identity.track)], &BTreeMap::new());
+    let metadata = metadata(identity, &[(labels::TRACK, &identity.placing.track)], &BTreeMap::new());
     Some(Wanted::new(names::autoscaler(identity.name), metadata, fields([("spec", spec)])))
 }
 
-/// The budget of disruptions, where one is asked for. It counts the pods of all tracks.
+fn forbid_scale_down(behavior: &mut Value) {
+    if !behavior.is_object() {
+        *behavior = json!({});
+    }
+    if let Some(behavior) = behavior.as_object_mut() {
+        let down = behavior.entry("scaleDown").or_insert(Value::Null);
+        if !down.is_object() {
+            *down = json!({});
+        }
+        if let Some(down) = down.as_object_mut() {
+            down.insert("selectPolicy".into(), json!("Disabled"));
+        }
+    }
+}
+
+/// The budget of disruptions, where one is asked for. It counts the pods of the track that serves: a canary that crashes keeps
+/// no node from being drained, and pods that drain are not missed.
 pub fn disruption_budget(identity: &Identity<'_>) -> Option<Wanted<PodDisruptionBudget>> {
     let resources = identity.spec.resources.as_ref()?;
     let mut spec = json!(resources.pod_disruption_budget.as_ref()?.spec);
     if let Some(spec) = spec.as_object_mut() {
-        let mut all = identity.selector();
-        all.remove(labels::TRACK);
-        spec.insert("selector".into(), json!({ "matchLabels": all }));
+        spec.insert("selector".into(), json!({ "matchLabels": identity.selector() }));
     }
     let metadata = metadata(identity, &[], &BTreeMap::new());
     Some(Wanted::new(names::disruption_budget(identity.name), metadata, fields([("spec", spec)])))

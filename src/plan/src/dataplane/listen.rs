@@ -4,7 +4,9 @@
 //! it. It knows as much of the grammar as it takes to see who listens where; Kong itself refuses what is wrong.
 
 use crds::dataplane::Protocol;
+use crds::k8s::Deployment;
 use crds::k8s::Service;
+use crds::names::PROXY_CONTAINER;
 
 use super::ports::Listener;
 
@@ -126,6 +128,19 @@ pub fn read(value: &str) -> Vec<Listen> {
         })
     };
     value.split(',').filter_map(one).collect()
+}
+
+/// The first plain port and the first TLS port of the proxy that the pods of a Deployment run.
+pub fn proxy_ports(deployment: &Deployment) -> (Option<u16>, Option<u16>) {
+    let template = deployment.spec.as_ref().map(|spec| &spec.template);
+    let containers = template.and_then(|template| template.spec.as_ref()).map(|spec| &spec.containers);
+    let proxy = containers.into_iter().flatten().find(|container| container.name == PROXY_CONTAINER);
+    let variables = proxy.and_then(|proxy| proxy.env.as_deref()).unwrap_or_default();
+    let listens = variables.iter().find(|variable| variable.name == "KONG_PROXY_LISTEN");
+    let listens = listens.and_then(|variable| variable.value.as_deref()).map(read).unwrap_or_default();
+    let first =
+        |tls: bool| listens.iter().find(|listen| listen.tls == tls && !listen.udp).map(|listen| listen.port);
+    (first(false), first(true))
 }
 
 fn reach(host: &str) -> Reach {

@@ -39,11 +39,11 @@ use claims::Claims;
 use ports::Mapped;
 
 pub use budget::blocked as blocked_evictions;
-pub use listen::Families;
+pub use listen::{Families, proxy_ports};
 pub use references::{Kind, Reference, of as references};
 pub use status::{Seen, failed, is_rolled_out, status};
 pub use surprises::NODE_PORTS;
-pub use template::PATH as TEMPLATE;
+pub use template::{PATH as TEMPLATE, read as read_template};
 
 /// What the operator was told about every `DataPlane`.
 #[derive(Debug, Clone)]
@@ -124,12 +124,45 @@ pub struct Workload {
     pub references: Vec<Reference>,
 }
 
+/// Which track children are of, and which tracks the Services select. Without attempts there is one track, and all of it.
+#[derive(Debug, Clone)]
+pub struct Placing {
+    /// The track.
+    pub track: String,
+    /// The number of its pods, where it is another than the specification's.
+    pub replicas: Option<i32>,
+    /// Whether it is the one that serves, or serves most.
+    pub is_primary: bool,
+    /// The track that the ingress Service selects; without one, all.
+    pub ingress: Option<String>,
+    /// The track that the Service of the admin API selects; without one, all.
+    pub admin: Option<String>,
+    /// Whether an autoscaler may take pods away.
+    pub shrinks: bool,
+}
+
+impl Placing {
+    /// The only track.
+    pub fn alone(track: &str) -> Self {
+        Self {
+            track: track.to_owned(),
+            replicas: None,
+            is_primary: true,
+            ingress: Some(track.to_owned()),
+            admin: Some(track.to_owned()),
+            shrinks: true,
+        }
+    }
+}
+
 /// Who the children belong to.
 struct Identity<'a> {
     name: &'a str,
     namespace: &'a str,
     owner: OwnerReference,
-    track: &'a str,
+    placing: Placing,
+    /// The user's pod template as it was written.
+    written: Option<&'a PodTemplatePatch>,
     spec: DataPlaneSpec,
     ingress: IngressService,
     /// What the user wants Services to select instead of the pods.
@@ -141,12 +174,18 @@ struct Identity<'a> {
 impl Identity<'_> {
     /// Labels of the pods of this track; a Deployment's selector, which can never change.
     fn selector(&self) -> BTreeMap<&'static str, String> {
-        selector(self.name, self.track)
+        selector(self.name, &self.placing.track)
     }
 
-    /// What the Services select.
-    fn service_selector(&self) -> BTreeMap<String, String> {
-        let own = || self.selector().into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    /// What a Service selects that is to have the pods of that track, or of all.
+    fn service_selector(&self, track: Option<&String>) -> BTreeMap<String, String> {
+        let own = || {
+            let mut all = selector(self.name, track.unwrap_or(&self.placing.track));
+            if track.is_none() {
+                all.remove(labels::TRACK);
+            }
+            all.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+        };
         self.selected.clone().unwrap_or_else(own)
     }
 
@@ -163,7 +202,8 @@ impl Identity<'_> {
     }
 }
 
-fn selector(name: &str, track: &str) -> BTreeMap<&'static str, String> {
+/// Labels of the pods of a track.
+pub(crate) fn selector(name: &str, track: &str) -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         (labels::APP, names::label_value(name)),
         (labels::MANAGED_BY, values::DATAPLANE.to_owned()),
@@ -212,6 +252,12 @@ pub fn valid<'a>(settings: &'a Settings, object: &'a DataPlane) -> Result<Valid<
     problems.extend(front::problems(identity.ingress()));
     problems.extend(identity.horizontal().map(scaling::problems).unwrap_or_default());
     problems.extend(budget::problems(&identity.spec));
+    let rollout = identity
+        .spec
+        .deployment
+        .as_ref()
+        .and_then(|deployment| deployment.rollout.as_ref()?.strategy.as_ref());
+    problems.extend(rollout.map(crate::attempt::problems).unwrap_or_default());
     problems.extend(kong::problems(written, &template, &ports, has_ports(object)));
     let admin = names::admin_service(identity.name);
     if identity.ingress_name() == admin {
@@ -240,6 +286,18 @@ impl Valid<'_> {
     pub fn configured(mut self, configured: bool) -> Self {
         self.identity.configured |= configured;
         self
+    }
+
+    /// The same, of another track than the first, or beside one.
+    #[must_use]
+    pub fn placed(mut self, placing: Placing) -> Self {
+        self.identity.placing = placing;
+        self
+    }
+
+    /// The Service of a canary alone, by which it can be tried before it serves.
+    pub fn preview(&self, track: &str) -> Wanted<Service> {
+        children::preview(&self.identity, &self.ports, track)
     }
 
     /// The children in front of the pods.
@@ -296,7 +354,8 @@ fn identity(object: &DataPlane) -> Result<Identity<'_>, Invalid> {
         name,
         namespace,
         owner,
-        track: values::FIRST_TRACK,
+        placing: Placing::alone(values::FIRST_TRACK),
+        written: object.spec.deployment.as_ref().and_then(|deployment| deployment.pod_template_spec.as_ref()),
         spec,
         ingress,
         selected: None,

@@ -3,17 +3,24 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crds::DataPlane;
 use crds::conditions::{self, Status, Update, reasons, types};
-use crds::dataplane::{Address, AddressSource, AddressType, DataPlaneStatus};
+use crds::dataplane::{
+    Address, AddressSource, AddressType, DataPlaneStatus, RolloutDeployment, RolloutServices, RolloutStatus,
+    ServiceStatus,
+};
 use crds::k8s::{Condition, Deployment, Pod, Service, Timestamp};
-use crds::names::values;
+use crds::names;
+use crds::{DataPlane, GatewayRollout};
 
 use super::references::Reference;
 use super::trouble::{self, Trouble};
 
 /// The children as they are.
 pub struct Seen<'a> {
+    /// The track that serves.
+    pub track: &'a str,
+    /// The attempt to bring another revision to the traffic, where there is or was one.
+    pub rollout: Option<&'a GatewayRollout>,
     /// The Deployment of the track that serves.
     pub deployment: &'a Deployment,
     /// The Service that takes the traffic.
@@ -47,7 +54,7 @@ pub fn status(object: &DataPlane, seen: &Seen<'_>) -> DataPlaneStatus {
     {
         conditions::set(&mut conditions, Update { generation, ..update }, seen.now);
     }
-    let selector = super::selector(name, values::FIRST_TRACK);
+    let selector = super::selector(name, seen.track);
     let selector: Vec<_> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
     DataPlaneStatus {
         observed_generation: generation,
@@ -57,8 +64,28 @@ pub fn status(object: &DataPlane, seen: &Seen<'_>) -> DataPlaneStatus {
         selector: Some(selector.join(",")),
         ready_replicas: Some(deployed.ready_replicas.unwrap_or(0)),
         replicas: Some(deployed.replicas.unwrap_or(0)),
-        rollout: None,
+        rollout: rollout(name, seen),
     }
+}
+
+/// Where the pods of an attempt under way are to be found.
+fn rollout(name: &str, seen: &Seen<'_>) -> Option<RolloutStatus> {
+    let rollout = seen
+        .rollout
+        .filter(|rollout| rollout.status.as_ref().is_none_or(|status| status.completion.is_none()))?;
+    let selector = super::selector(name, &rollout.spec.to.track);
+    let selector: Vec<_> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let has_preview = rollout
+        .status
+        .as_ref()
+        .and_then(|status| status.wanted.as_ref())
+        .is_some_and(|wanted| wanted.preview);
+    let ingress = has_preview.then(|| ServiceStatus { name: names::preview_service(name), addresses: None });
+    Some(RolloutStatus {
+        services: ingress.map(|ingress| RolloutServices { ingress: Some(ingress), admin_api: None }),
+        deployment: Some(RolloutDeployment { selector: Some(selector.join(",")) }),
+        conditions: rollout.status.as_ref().and_then(|status| status.conditions.clone()),
+    })
 }
 
 /// The status that tells of a failure. What is known of what runs is kept, and as new as `deployment` is.
@@ -153,13 +180,10 @@ fn updated(deployment: &Deployment) -> i32 {
 
 fn rolled_out(object: &DataPlane, seen: &Seen<'_>, trouble: Option<Trouble>) -> Update {
     let (wanted, updated) = (wanted(seen.deployment), updated(seen.deployment));
-    let strategy = object.spec.deployment.as_ref().and_then(|deployment| deployment.rollout.as_ref());
-    let asked = if strategy.is_some_and(|rollout| rollout.strategy.is_some()) {
-        ". spec.deployment.rollout is not acted on yet: changes reach the traffic at once"
-    } else {
-        ""
-    };
-    let message = format!("{updated} of {wanted} replicas are up to date{asked}");
+    if let Some(told) = seen.rollout.and_then(|rollout| attempt(object, rollout)) {
+        return told;
+    }
+    let message = format!("{updated} of {wanted} replicas are up to date");
     if is_rolled_out(seen.deployment) {
         return update(types::ROLLED_OUT, Status::True, reasons::ROLLED_OUT, message);
     }
@@ -167,6 +191,27 @@ fn rolled_out(object: &DataPlane, seen: &Seen<'_>, trouble: Option<Trouble>) -> 
         Some(Trouble { reason, message }) => update(types::ROLLED_OUT, Status::False, reason, message),
         None => update(types::ROLLED_OUT, Status::False, reasons::PROGRESSING, message),
     }
+}
+
+/// What an attempt under way, or one that failed with what is still asked for, says.
+fn attempt(object: &DataPlane, rollout: &GatewayRollout) -> Option<Update> {
+    let name = rollout.metadata.name.as_deref().unwrap_or_default();
+    let status = rollout.status.clone().unwrap_or_default();
+    let message = |words: &str| format!("GatewayRollout {name:?}: {words}");
+    let Some(over) = status.completion else {
+        let phase = status.phase.as_deref().unwrap_or("Pending");
+        let words = format!("{phase}. {}", status.message.as_deref().unwrap_or("it begins"));
+        return Some(update(types::ROLLED_OUT, Status::False, reasons::PROGRESSING, message(&words)));
+    };
+    let template =
+        object.spec.deployment.as_ref().and_then(|deployment| deployment.pod_template_spec.as_ref());
+    let is_asked = crate::attempt::revision(template) == rollout.spec.to.revision;
+    let failed = ![reasons::PROMOTED, reasons::PROMOTED_BY_OVERRIDE].contains(&over.status.as_str());
+    let remedy =
+        "stable serves. Change spec.deployment.podTemplateSpec, or set its spec.action.verb to Retry";
+    let words = format!("{}; {remedy}", over.message);
+    (failed && is_asked)
+        .then(|| update(types::ROLLED_OUT, Status::False, reasons::ROLLED_BACK, message(&words)))
 }
 
 fn address(seen: &Seen<'_>) -> Update {

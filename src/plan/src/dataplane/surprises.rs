@@ -6,6 +6,8 @@
 use crds::dataplane::ServiceType;
 use serde_json::Value;
 
+use rollout::weight::Split;
+
 use super::listen::Reach;
 use super::{Valid, budget, container, front, kong, listen, ports};
 use crate::image::Image;
@@ -52,10 +54,30 @@ fn of_deployment(valid: &Valid<'_>) -> Vec<String> {
     {
         told.push("spec.deployment.scaling: without horizontal it does nothing; one pod runs".to_owned());
     }
-    if deployment.and_then(|deployment| deployment.rollout.as_ref()?.strategy.as_ref()).is_some() {
-        told.push("spec.deployment.rollout: not acted on yet; changes reach the traffic at once".to_owned());
-    }
+    told.extend(coarse(valid));
     told
+}
+
+/// Few pods make a canary's weight coarse.
+fn coarse(valid: &Valid<'_>) -> Option<String> {
+    let deployment = valid.identity.spec.deployment.as_ref()?;
+    let strategy = deployment.rollout.as_ref()?.strategy.as_ref()?;
+    let plan = crate::attempt::strategy(strategy, None, None)?;
+    let stable =
+        u32::try_from(super::budget::Pods::of(&valid.identity.spec).least).ok().filter(|least| *least > 0)?;
+    let of = |step: &rollout::plan::Step| {
+        let asked = Split::of(step.weight);
+        let canaries = rollout::weight::pods(&plan, stable, step.weight);
+        let effective = Split::parts(canaries.into(), stable.into());
+        let words = format!(
+            "spec.deployment.rollout.strategy.canary.steps: {} % of step {:?} is {} % with {stable} pods of stable: add pods",
+            step.weight.percent(),
+            step.name,
+            effective.canary() / 10
+        );
+        effective.is_coarse(asked).then_some(words)
+    };
+    plan.steps.iter().filter(|step| step.weight > rollout::plan::Weight::NONE).find_map(of)
 }
 
 fn of_service(valid: &Valid<'_>) -> Vec<String> {
@@ -105,11 +127,12 @@ fn of_variables(patch: &Value) -> Vec<String> {
         |name: &str| container::variable(patch, name).is_some() && kong::literal(patch, name).is_none();
     if hidden("KONG_DATABASE") {
         told.push(
-            "KONG_DATABASE: its value cannot be checked here; Kong runs only when it is \"off\"".to_owned(),
+            "KONG_DATABASE: what its source holds is not known here; Kong runs only when it is \"off\""
+                .to_owned(),
         );
     }
     told.extend(kong::hidden_databases(patch).map(|(list, name)| {
-        format!("{list}[{name}]: KONG_DATABASE cannot be checked here; Kong runs only when it is \"off\"")
+        format!("{list}[{name}]: what the source of KONG_DATABASE holds is not known here; Kong runs only when it is \"off\"")
     }));
     for name in [
         "KONG_ADMIN_LISTEN",

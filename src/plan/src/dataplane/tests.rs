@@ -4,6 +4,8 @@
 
 use serde_json::{Value, json};
 
+use crds::names::annotations;
+
 use super::*;
 
 mod admission;
@@ -81,7 +83,9 @@ fn an_empty_specification_gives_everything() {
 #[test]
 fn pods_under_a_control_plane_are_ready_when_they_are_configured() {
     let path = |objects: &Objects| proxy(objects)["readinessProbe"]["httpGet"]["path"].clone();
-    let noted = |objects: &Objects| objects.deployment.body()["metadata"].get("annotations").is_some();
+    let noted = |objects: &Objects| {
+        objects.deployment.body()["metadata"]["annotations"].get(annotations::CONFIGURED).is_some()
+    };
     let settings = Settings { image: "kong:test".into() };
     let object = dataplane(json!({}));
     let workload = |configured: bool| {

@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 
 use super::listeners::Slot;
 use super::{Judged, parameters, ports};
+use crate::controlplane::FINALIZER;
 
 /// The objects, in the order in which they are applied.
 #[derive(Debug, Clone)]
@@ -144,7 +145,10 @@ fn controlplane(marks: &Marks, options: ControlPlaneOptions) -> Wanted<ControlPl
     if let Some(spec) = spec.as_object_mut() {
         spec.insert("dataplane".to_owned(), json!(marks.name));
     }
-    wanted(marks, &marks.name, spec)
+    // It is made with what keeps it, which would otherwise be a write of its own.
+    let mut metadata = marks.metadata.clone();
+    metadata.insert("finalizers".to_owned(), json!([FINALIZER]));
+    Wanted::new(&marks.name, metadata, Map::from_iter([("spec".to_owned(), spec)]))
 }
 
 /// The pods' template with the marks, which give way to what a user wrote there.
@@ -172,8 +176,13 @@ fn policy(marks: &Marks) -> Wanted<NetworkPolicy> {
         range("SCTP", 1, u16::MAX),
     ] });
     let own = |kind: &str| json!({ "matchLabels": { labels::APP: names::label_value(&marks.name), labels::MANAGED_BY: kind } });
+    // The operator tries stable's configuration on a canary; it has no place of its own in every cluster, but always this label.
+    let operator = json!({
+        "namespaceSelector": {},
+        "podSelector": { "matchLabels": { labels::NAME: names::OPERATOR } },
+    });
     let controller = json!({
-        "from": [{ "podSelector": own(values::CONTROLPLANE) }],
+        "from": [{ "podSelector": own(values::CONTROLPLANE) }, operator],
         "ports": [{ "protocol": "TCP", "port": admin }],
     });
     let spec = json!({

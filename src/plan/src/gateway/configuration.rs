@@ -47,7 +47,7 @@ pub fn status(object: &GatewayConfiguration, used: &Use, now: Timestamp) -> Gate
 }
 
 /// What no Gateway could be made of.
-fn problems(object: &GatewayConfiguration) -> Vec<Problem> {
+pub fn problems(object: &GatewayConfiguration) -> Vec<Problem> {
     let of_data = object.spec.data_plane_options.as_ref().map(|options| of_data_plane(object, options));
     let control = object.spec.control_plane_options.as_ref();
     let of_control = control.map(|options| controlplane::problems(options, CONTROL));

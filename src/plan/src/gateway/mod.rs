@@ -15,10 +15,12 @@ mod listeners;
 mod parameters;
 mod ports;
 mod protocol;
+mod pushed;
 mod routes;
 mod selector;
 mod sets;
 mod status;
+mod told;
 mod words;
 
 use std::collections::BTreeMap;
@@ -33,7 +35,7 @@ pub use accepted::Verdict;
 pub use children::Children;
 pub use class::{UNMANAGED, is_unmanaged, status as class_status};
 pub use configuration::{Use, status as configuration_status};
-pub use parameters::{Place, absent, combined, of as parameters, of_class, of_gateway};
+pub use parameters::{Place, at, combined, of as parameters, of_class, of_gateway};
 pub use routes::Route;
 pub use sets::{names_gateway, parent};
 pub use status::{Seen, failed};
@@ -86,6 +88,8 @@ pub struct Judged<'a> {
     configuration: GatewayConfigurationSpec,
     verdict: Verdict,
     own: Vec<Counted>,
+    /// Its routes that are in no configuration that Kong took whole.
+    suspects: Vec<String>,
     /// None where the kind is not installed.
     sets: Option<Vec<Set>>,
 }
@@ -111,6 +115,8 @@ pub fn judged<'a>(gateway: &'a Gateway, known: &Known<'_>) -> Judged<'a> {
     };
     let mut all: Vec<_> = units.iter().zip(entries).map(counted).collect();
     let own = if all.is_empty() { Vec::new() } else { all.remove(0) };
+    let unit = units.first();
+    let suspects = unit.map(|unit| pushed::suspects(known.routes, unit, known.controller));
     drop(units);
     let own_entries: Vec<_> = own.iter().map(|counted| &counted.entry).collect();
     let verdict = accepted::of(gateway, &known.parameters, &own_entries);
@@ -122,6 +128,7 @@ pub fn judged<'a>(gateway: &'a Gateway, known: &Known<'_>) -> Judged<'a> {
         configuration: known.parameters.clone().unwrap_or_default(),
         verdict,
         own,
+        suspects: suspects.unwrap_or_default(),
         sets: known.sets.is_some().then_some(sets),
     }
 }

@@ -11,6 +11,9 @@ use gateway_api::gatewayclasses::GatewayClass;
 use gateway_api::gateways::Gateway;
 use serde_json::{Map, Value};
 
+use super::configuration::problems;
+use crate::Invalid;
+
 /// The kind that holds parameters.
 const KIND: &str = "GatewayConfiguration";
 /// Fields that are taken whole from one of the two: what is in them belongs together.
@@ -61,14 +64,14 @@ pub fn of_gateway(gateway: &Gateway) -> Result<Option<Place>, String> {
 /// The configuration of a Gateway: that of its class, and its own over it, each as `find` finds it.
 ///
 /// # Errors
-/// Which reference leads nowhere.
+/// Which reference leads nowhere, or to what is not valid.
 pub fn of(
     class: &GatewayClass,
     gateway: &Gateway,
     find: impl Fn(&Place) -> Option<Arc<GatewayConfiguration>>,
 ) -> Result<GatewayConfigurationSpec, String> {
     let found = |place: Option<Place>| match place {
-        Some(place) => find(&place).map(Some).ok_or_else(|| absent(&place)),
+        Some(place) => at(&place, find(&place)).map(Some),
         None => Ok(None),
     };
     let of_class = of_class(class).and_then(&found).map_err(|words| format!("GatewayClass: {words}"))?;
@@ -83,9 +86,20 @@ fn known(group: &str, kind: &str, at: &str) -> Result<(), String> {
     Err(format!("{at}: {kind:?} of group {group:?} is not supported: use {KIND} of {GROUP}"))
 }
 
-/// What is said where nothing is at a place.
-pub fn absent(place: &Place) -> String {
-    format!("{KIND} {}/{} does not exist", place.namespace, place.name)
+/// What was found at a place, where anything can be made of it.
+///
+/// # Errors
+/// That nothing is there, or what is wrong with it.
+pub fn at(
+    place: &Place,
+    found: Option<Arc<GatewayConfiguration>>,
+) -> Result<Arc<GatewayConfiguration>, String> {
+    let named = || format!("{KIND} {}/{}", place.namespace, place.name);
+    let found = found.ok_or_else(|| format!("{} does not exist", named()))?;
+    match problems(&found) {
+        problems if problems.is_empty() => Ok(found),
+        problems => Err(format!("{} is not valid: {}", named(), Invalid(problems))),
+    }
 }
 
 /// One specification of two, of which the second one wins.

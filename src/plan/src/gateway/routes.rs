@@ -24,6 +24,10 @@ pub struct Route<'a> {
     pub kind: &'a str,
     /// Its namespace.
     pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Its generation.
+    pub generation: Option<i64>,
     /// What attaches it.
     pub spec: &'a RouteSpec,
     /// What became of that.

@@ -16,10 +16,10 @@ use gateway_api::listenersets::{ListenerSet, ListenerSetStatus};
 use super::listeners::Entry;
 use super::protocol;
 use super::words::{
-    ACCEPTED, CONFLICTED, CONTROL_PLANE_READY, DATA_PLANE_READY, INVALID, NO_CONFLICTS, OVERLAPPING,
-    OVERLAPPING_HOSTNAMES, PENDING, PROGRAMMED, PROVISIONED, RESOLVED_REFS,
+    ACCEPTED, CONFLICTED, CONTROL_PLANE_READY, DATA_PLANE_READY, INVALID, INVALID_PARAMETERS, NO_CONFLICTS,
+    OVERLAPPING, OVERLAPPING_HOSTNAMES, PENDING, PROGRAMMED, PROVISIONED, RESOLVED_REFS,
 };
-use super::{Counted, Judged, addresses};
+use super::{Counted, Judged, addresses, pushed};
 
 /// What is said of a child of which nothing is known to be wrong.
 const STARTING: &str = "it is starting";
@@ -39,31 +39,42 @@ pub struct Seen<'a> {
     pub now: Timestamp,
 }
 
+impl Seen<'_> {
+    /// What the control plane says of itself.
+    fn told(&self) -> &[Condition] {
+        let status = self.controlplane.and_then(|controlplane| controlplane.status.as_ref());
+        status.and_then(|status| status.conditions.as_deref()).unwrap_or_default()
+    }
+}
+
 /// What a data plane serves.
 pub struct Served<'a> {
     /// Whether enough pods serve.
     is_ready: bool,
     /// Whether all of them are as wanted.
     is_rolled_out: bool,
+    /// Whether what is wanted was made: of a Gateway that is not accepted nothing is.
+    is_made: bool,
     before: &'a [IngressPort],
 }
 
 impl<'a> Served<'a> {
-    fn of(seen: &Seen<'a>) -> Self {
+    fn of(seen: &Seen<'a>, is_made: bool) -> Self {
         let Some(dataplane) = seen.dataplane else {
-            return Self { is_ready: false, is_rolled_out: false, before: &[] };
+            return Self { is_ready: false, is_rolled_out: false, is_made, before: &[] };
         };
         let generation = dataplane.metadata.generation;
         let rolled = found::get(dataplane.conditions(), types::ROLLED_OUT);
         Self {
             is_ready: found::holds(dataplane.conditions(), types::READY),
             is_rolled_out: rolled.is_some_and(|c| c.status == "True" && c.observed_generation == generation),
+            is_made,
             before: seen.before,
         }
     }
 
     /// Whether a listener that `was` served or not is served now. Until all pods are as wanted, only what was served
-    /// before and has the same port is.
+    /// before and has the same port is; and only what has a port already, where nothing is made.
     fn has(&self, entry: &Entry, was: bool) -> bool {
         let same = |port: &IngressPort| {
             let (number, is_udp) = entry.slot();
@@ -71,7 +82,8 @@ impl<'a> Served<'a> {
                 && port.protocol == entry.protocol
                 && port.protocol.is_some_and(protocol::is_udp) == is_udp
         };
-        self.is_ready && (self.is_rolled_out || (was && self.before.iter().any(same)))
+        let kept = (was || !self.is_made) && self.before.iter().any(same);
+        self.is_ready && ((self.is_made && self.is_rolled_out) || kept)
     }
 }
 
@@ -81,7 +93,7 @@ impl Judged<'_> {
         let generation = self.gateway.metadata.generation;
         let before = self.gateway.status.clone().unwrap_or_default();
         let known = before.listeners.as_deref().unwrap_or_default();
-        let served = Served::of(seen);
+        let served = Served::of(seen, self.verdict.holds());
         let listeners = of_listeners(&self.own, known, generation, (&served, seen.now));
         let given = seen.dataplane.map(|dataplane| addresses::of(self.gateway, dataplane));
         let programmed =
@@ -90,10 +102,9 @@ impl Judged<'_> {
         let mut said = vec![(ACCEPTED, accepted), (PROGRAMMED, programmed)];
         said.push((PROVISIONED, self.provisioned()));
         said.extend(seen.dataplane.map(|dataplane| (DATA_PLANE_READY, relayed(dataplane.conditions()))));
-        said.extend(seen.controlplane.map(|controlplane| {
-            let conditions = controlplane.status.as_ref().and_then(|status| status.conditions.as_deref());
-            (CONTROL_PLANE_READY, relayed(conditions.unwrap_or_default()))
-        }));
+        said.extend(seen.controlplane.map(|_| (CONTROL_PLANE_READY, relayed(seen.told()))));
+        let pushed = pushed::accepted(seen.told(), served.is_ready, &self.suspects);
+        said.extend(pushed.map(|pushed| (types::CONFIGURATION_ACCEPTED, pushed)));
         GatewayStatus {
             addresses: given.and_then(Result::ok),
             attached_listener_sets: self.sets.as_ref().map(|_| self.attached_sets()),
@@ -117,7 +128,7 @@ impl Judged<'_> {
         status: &GatewayStatus,
     ) -> Vec<(Arc<ListenerSet>, ListenerSetStatus)> {
         let parent = found::holds(status.conditions.as_deref().unwrap_or_default(), PROGRAMMED);
-        let served = Served::of(seen);
+        let served = Served::of(seen, self.verdict.holds());
         let one = |set: &super::Set| {
             (Arc::clone(&set.object), set.status(&self.verdict, parent, (&served, seen.now)))
         };
@@ -135,14 +146,15 @@ impl Judged<'_> {
         listeners: &[GatewayStatusListeners],
         address: Option<&(&'static str, String)>,
     ) -> Said {
-        if !self.verdict.holds() {
+        if !self.verdict.holds() && !self.is_served_on(listeners) {
             return (Status::False, INVALID, format!("it is not accepted: {}", self.verdict.message));
         }
         let Some(dataplane) = seen.dataplane else {
             return (Status::False, PENDING, "its DataPlane is being made".to_owned());
         };
         if let Some(ready) = not_ready(dataplane.conditions()) {
-            return (Status::False, PENDING, format!("its DataPlane is not ready: {ready}"));
+            let why = pushed::refusal(seen.told()).unwrap_or(&ready);
+            return (Status::False, PENDING, format!("its DataPlane is not ready: {why}"));
         }
         if let Some((reason, words)) = address {
             return (Status::False, reason, words.clone());
@@ -155,6 +167,14 @@ impl Judged<'_> {
         }
         let words = "its DataPlane is ready to serve it; no listener is served yet".to_owned();
         (Status::True, PROGRAMMED, words)
+    }
+
+    /// Whether it is served as it was made before its parameters broke, which need not be its own author's doing. Kong
+    /// Ingress Controller looks at routes of Gateways that are programmed alone: one that restarts would drop them all.
+    fn is_served_on(&self, listeners: &[GatewayStatusListeners]) -> bool {
+        let before = self.gateway.status.as_ref().and_then(|status| status.conditions.as_deref());
+        let was = found::holds(before.unwrap_or_default(), PROGRAMMED);
+        was && self.verdict.reason == INVALID_PARAMETERS && is_open(listeners)
     }
 
     /// Whether it was programmed while no listener was: the first that becomes valid takes nothing away.

@@ -74,11 +74,12 @@ impl Coverage {
         self.states.borrow().get(place).and_then(|there| there.get(kind)) == Some(&State::Listed)
     }
 
-    /// Waits until these kinds are listed there.
+    /// Waits until these kinds are listed there; one that the API server does not know has nothing to be listed.
     pub async fn holds(&self, place: &Place, kinds: &BTreeSet<String>) {
+        let is_known = |state: &State| matches!(state, State::Listed | State::Absent(_));
         let all = |states: &States| {
             let there = states.get(place);
-            kinds.iter().all(|kind| there.and_then(|there| there.get(kind)) == Some(&State::Listed))
+            kinds.iter().all(|kind| there.and_then(|there| there.get(kind)).is_some_and(is_known))
         };
         self.until(all).await;
     }

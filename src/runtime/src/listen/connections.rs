@@ -24,14 +24,12 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::Told;
+use super::heads::{Heads, IDLE, Noted};
 
 /// How long requests under way may take once a listener drains.
 pub const DRAIN: Duration = Duration::from_secs(5);
 /// How many connections there are at a time. An API server keeps a few to each replica.
 pub const MOST: usize = 1024;
-/// How long a connection may stand before a request, or in the middle of a head. Clients that Kubernetes is made of give up
-/// idle connections after 90 s: whoever closes first must be the one that knows that nothing is on its way.
-const IDLE: Duration = Duration::from_mins(2);
 /// Requests at a time on one connection of HTTP/2.
 const STREAMS: u32 = 128;
 /// How much of an HTTP/1 head is read.
@@ -127,8 +125,12 @@ async fn one<S>(stream: S, routes: Router, open: Open)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let counted = Arc::clone(&open.used);
+    let (heads, counted) = (Heads::new(), Arc::clone(&open.used));
+    let (came, used) = (heads.clone(), Arc::clone(&open.used));
+    let is_asked = move || used.under_way.load(Ordering::Relaxed) > 0;
+    let stream = Noted::new(stream, heads.clone(), is_asked);
     let service = tower::service_fn(move |request: Request<hyper::body::Incoming>| {
+        came.came();
         counted.requests.fetch_add(1, Ordering::Relaxed);
         let (routes, busy) = (routes.clone(), Busy::begin(&counted));
         async move {
@@ -145,6 +147,7 @@ where
     tokio::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => log(ended),
+        () = heads.late() => tracing::debug!("a client that was slow to ask is left"),
         () = open.end.cancelled() => {
             connection.as_mut().graceful_shutdown();
             // What is under way is answered; a client that dribbles is not waited for.

@@ -117,6 +117,12 @@ impl Error {
         }
     }
 
+    /// Whether there is no such object.
+    pub fn is_absent(&self) -> bool {
+        let Self::Api { cause, .. } = self else { return false };
+        matches!(cause.as_ref(), kube::Error::Api(status) if status.is_not_found())
+    }
+
     /// Reason for the condition.
     pub fn reason(&self) -> &'static str {
         match self {

@@ -63,6 +63,26 @@ impl Writer {
         self.answered("status", Target::of::<K>(&name), sent).await
     }
 
+    /// Replaces the named fields of an object as it was seen, lists as a whole.
+    ///
+    /// # Errors
+    /// See [`Error`]. It is an [`Error::Api`] when the object has changed since it was seen.
+    pub async fn merge<K: Written>(&self, object: &K, fields: &Value) -> Result<K, Error> {
+        let name = object.name_any();
+        let mut fields = fields.as_object().cloned().unwrap_or_default();
+        let metadata = fields.entry("metadata").or_insert_with(|| json!({}));
+        if let Some(metadata) = metadata.as_object_mut() {
+            metadata.insert("resourceVersion".to_owned(), json!(object.resource_version()));
+        }
+        let manager = Some(self.manager.to_owned());
+        let params = PatchParams { field_manager: manager, ..PatchParams::default() };
+        let api = self.api::<K>(&object.namespace().unwrap_or_default());
+        let body = Patch::Merge(&fields);
+        #[expect(clippy::disallowed_methods, reason = "this is the writer")]
+        let sent = api.patch(&name, &params, &body);
+        self.answered("merge", Target::of::<K>(&name), sent).await
+    }
+
     /// Replaces the named fields of an object of the cluster, lists as a whole; where `metadata` has a version, only
     /// of that one.
     ///

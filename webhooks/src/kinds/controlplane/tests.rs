@@ -84,6 +84,17 @@ fn a_namespace_that_grants_nothing_is_told() {
 }
 
 #[test]
+fn a_class_that_does_not_exist_is_told() {
+    let mut world = world();
+    let class =
+        json!({ "metadata": { "name": "kong" }, "spec": { "controllerName": "example.com/controller" } });
+    world.classes = vec![Arc::new(serde_json::from_value(class).unwrap())];
+    let of_class = |class: &str| of(&world, &json!({ "dataplane": "free", "gatewayClass": class }), None).1;
+    assert_eq!(of_class("gone"), ["spec.gatewayClass: there is no GatewayClass \"gone\""]);
+    assert_eq!((of_class("kong"), of_class("")), (Vec::new(), Vec::new()));
+}
+
+#[test]
 fn its_template_is_looked_at() {
     let spec = json!({ "dataplane": "free", "deployment": { "podTemplateSpec": { "spec": { "containers": [
         { "name": "controller", "imge": "x", "env": [{ "name": "A", "valueFrom": { "secretKeyRef": { "name": "s", "key": "k" } } }] },

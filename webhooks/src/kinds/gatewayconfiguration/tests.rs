@@ -58,6 +58,24 @@ fn what_is_surprising_is_told_where_it_stands() {
 }
 
 #[test]
+fn namespaces_that_nobody_may_read_are_told() {
+    let spec = json!({ "controlPlaneOptions": { "watchNamespaces": { "type": "list", "list": ["team", "open", "closed"] } } });
+    let grant = json!({ "metadata": {}, "spec": { "from": [{ "group": "gateway-operator.konghq.com", "kind": "ControlPlane", "namespace": "other" }] } });
+    let world = Known {
+        grants: vec![std::sync::Arc::new(serde_json::from_value(grant).unwrap())],
+        ..Known::default()
+    };
+    let (problems, warnings) = told(&judged(&world, Kind::GatewayConfiguration, &spec, None));
+    assert_eq!(problems, [] as [&str; 0]);
+    let list = "spec.controlPlaneOptions.watchNamespaces.list";
+    let words =
+        |name: &str| format!("{list}: there is no WatchNamespaceGrant in {name:?} that lets anybody read it");
+    assert_eq!(warnings, [words("closed")]);
+    let (_, warnings) = told(&judged(&Known::default(), Kind::GatewayConfiguration, &spec, None));
+    assert_eq!(warnings, [words("open"), words("closed")]);
+}
+
+#[test]
 fn a_budget_that_blocks_evictions_is_refused_once() {
     let closed = |replicas: i32| json!({ "dataPlaneOptions": { "deployment": { "replicas": replicas }, "resources": { "podDisruptionBudget": { "spec": { "maxUnavailable": 0 } } } } });
     let (problems, _) = of(&closed(2), None);

@@ -1,8 +1,8 @@
 //! What the manifests at hand say of the surroundings of one of them.
 //!
-//! In: all manifests, and one. Out: the objects around it, from its own folder; classes and definitions from any. Never: a
-//! guess: what is not among them is not there. Certificates are taken for good, since nothing that is made follows from
-//! them; so are grants for them.
+//! In: all manifests, and one; objects of a cluster, where one is compared with. Out: the objects around it, from its own
+//! folder; classes and definitions from any. Never: a guess: what is not among them is not there. Certificates are taken
+//! for good, since nothing that is made follows from them; so are grants for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -30,21 +30,28 @@ use crate::offline::manifest::{Item, Manifest};
 /// The label with its name that every namespace has.
 const NAME: &str = "kubernetes.io/metadata.name";
 
+/// All that is known, whichever manifest is looked at.
+pub struct Scene<'a> {
+    /// The manifests.
+    pub items: &'a [Item],
+    /// What goes without saying about them.
+    pub premises: &'a Premises,
+    /// The definitions of our kinds.
+    pub definitions: &'a Definitions,
+    /// Objects of the cluster that the manifests are for, where there is one.
+    pub cluster: Option<&'a [Value]>,
+}
+
 /// What is around one manifest.
 pub struct Around<'a> {
-    items: &'a [Item],
-    premises: &'a Premises,
-    definitions: &'a Definitions,
+    scene: &'a Scene<'a>,
     folder: &'a Path,
 }
 
 impl<'a> Around<'a> {
-    /// What is around that manifest.
-    pub fn of(
-        manifest: &'a Manifest,
-        (items, premises, definitions): (&'a [Item], &'a Premises, &'a Definitions),
-    ) -> Self {
-        Self { items, premises, definitions, folder: &manifest.folder }
+    /// What is around a manifest of that folder.
+    pub const fn of(folder: &'a Path, scene: &'a Scene<'a>) -> Self {
+        Self { scene, folder }
     }
 
     /// The object of that manifest, as a reconciler would see it.
@@ -57,28 +64,27 @@ impl<'a> Around<'a> {
 
     /// An object of one of our kinds, as a reconciler would see it.
     pub fn read<K: DeserializeOwned>(&self, kind: Kind, object: &Value) -> Option<K> {
-        let mut object = self.definitions.stored(kind, object);
-        known::complete(&mut object, &self.premises.namespace);
+        let mut object = self.scene.definitions.stored(kind, object);
+        known::complete(&mut object, &self.scene.premises.namespace);
         serde_json::from_value(object).ok()
     }
 
     pub const fn settings(&self) -> &Settings {
-        &self.premises.settings
+        &self.scene.premises.settings
     }
 
     /// `spec.controllerName` of classes that are ours.
     pub fn controller(&self) -> &str {
-        &self.premises.controller
+        &self.scene.premises.controller
     }
 
     pub fn controller_image(&self) -> String {
-        self.premises.controller_image.clone()
+        self.scene.premises.controller_image.clone()
     }
 
     /// A class; one of the same folder comes first.
     pub fn class(&self, name: &str) -> Option<GatewayClass> {
-        let named = |class: &GatewayClass| class.name_any() == name;
-        self.near::<GatewayClass>().find(named).or_else(|| self.anywhere().find(named))
+        self.anywhere::<GatewayClass>().find(|class| class.name_any() == name)
     }
 
     pub fn dataplane(&self, controlplane: &ControlPlane, name: &str) -> Option<DataPlane> {
@@ -120,35 +126,86 @@ impl<'a> Around<'a> {
         self.near().filter(|set| plan::gateway::names_gateway(set, gateway)).map(Arc::new).collect()
     }
 
-    /// Objects of a kind in the same folder.
+    /// Where something was looked for in vain.
+    pub const fn nowhere(&self) -> &'static str {
+        match self.scene.cluster {
+            None => "not among the manifests",
+            Some(_) => "neither among the manifests nor in the cluster",
+        }
+    }
+
+    /// All manifests of a kind, of whichever folder.
+    pub fn given<K: DeserializeOwned + Resource<DynamicType = ()>>(&self) -> Vec<K> {
+        self.manifests::<K>(|_| true).filter_map(|(kind, object)| self.typed(kind, object)).collect()
+    }
+
+    /// Whether it may be in the cluster what is not among the manifests.
+    pub const fn has_cluster(&self) -> bool {
+        self.scene.cluster.is_some()
+    }
+
+    /// Objects of a kind in the same folder. What is compared with one cluster is all for that one: there other folders
+    /// count too, and what is in the cluster.
     fn near<K: DeserializeOwned + Resource<DynamicType = ()>>(&self) -> impl Iterator<Item = K> {
-        self.select(|folder| folder == self.folder)
+        self.select(self.has_cluster())
     }
 
     fn anywhere<K: DeserializeOwned + Resource<DynamicType = ()>>(&self) -> impl Iterator<Item = K> {
-        self.select(|_| true)
+        self.select(true)
     }
 
+    /// Those of the same folder come first, then those of others, then those of the cluster; of several that have one
+    /// name the first one counts.
     fn select<K: DeserializeOwned + Resource<DynamicType = ()>>(
         &self,
-        is_seen: impl Fn(&Path) -> bool,
+        is_wide: bool,
     ) -> impl Iterator<Item = K> {
-        self.items.iter().filter_map(move |item| match item {
-            Item::Ours(found) if is_seen(&found.folder) && is_of::<K>(&found.object) => {
-                self.read(found.kind, &found.object)
-            }
-            Item::Other(found) if is_seen(&found.folder) && is_of::<K>(&found.object) => {
-                let mut object = found.object.clone();
-                known::complete(&mut object, &self.premises.namespace);
-                serde_json::from_value(object).ok()
-            }
-            _ => None,
+        let near = self.manifests::<K>(|folder| folder == self.folder);
+        let far = self.manifests::<K>(move |folder| is_wide && folder != self.folder);
+        let live = self.scene.cluster.into_iter().flatten().filter(|object| is_of::<K>(object));
+        let mut seen = BTreeSet::new();
+        let all = near.chain(far).chain(live.map(|object| (None, object)));
+        let all = all.filter(move |(_, object)| {
+            let (namespace, name) = self.key(object);
+            name.is_empty() || seen.insert((namespace.to_owned(), name.to_owned()))
+        });
+        all.filter_map(|(kind, object)| self.typed(kind, object))
+    }
+
+    fn typed<K: DeserializeOwned>(&self, kind: Option<Kind>, object: &Value) -> Option<K> {
+        if let Some(kind) = kind {
+            return self.read(kind, object);
+        }
+        let mut object = object.clone();
+        known::complete(&mut object, &self.scene.premises.namespace);
+        serde_json::from_value(object).ok()
+    }
+
+    fn manifests<K: Resource<DynamicType = ()>>(
+        &self,
+        is_seen: impl Fn(&Path) -> bool,
+    ) -> impl Iterator<Item = (Option<Kind>, &'a Value)> {
+        let scene = self.scene;
+        scene.items.iter().filter_map(move |item| {
+            let (kind, folder, object) = match item {
+                Item::Ours(found) => (Some(found.kind), &found.folder, &found.object),
+                Item::Other(found) => (None, &found.folder, &found.object),
+                Item::Broken(..) => return None,
+            };
+            (is_seen(folder) && is_of::<K>(object)).then_some((kind, object))
         })
+    }
+
+    /// Namespace and name.
+    fn key<'o>(&'o self, object: &'o Value) -> (&'o str, &'o str) {
+        let text = |pointer| object.pointer(pointer).and_then(Value::as_str);
+        let namespace = text("/metadata/namespace").unwrap_or(&self.scene.premises.namespace);
+        (namespace, text("/metadata/name").unwrap_or_default())
     }
 }
 
 /// Whether an object is of a kind, in whichever version.
-fn is_of<K: Resource<DynamicType = ()>>(object: &Value) -> bool {
+pub fn is_of<K: Resource<DynamicType = ()>>(object: &Value) -> bool {
     let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
     let group = text("apiVersion").split_once('/').map_or("", |(group, _)| group);
     text("kind") == K::kind(&()) && group == K::group(&())

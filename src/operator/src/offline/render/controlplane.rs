@@ -50,17 +50,8 @@ pub fn children(
     object: &ControlPlane,
     dataplane: Option<&DataPlane>,
 ) -> Result<Vec<Value>, Invalid> {
-    let pods = dataplane.map(|dataplane| dataplane::pods(around, dataplane)).transpose()?;
-    let class = object.spec.options.gateway_class.as_deref().and_then(|class| around.class(class));
-    let found = Found {
-        dataplane,
-        granted: around.granted(object),
-        definitions: around.definitions(),
-        controller: class.map(|class| class.spec.controller_name),
-        kong: pods.as_ref().map(plan::controlplane::kong),
-    };
-    let settings = Settings { image: around.controller_image(), controller: around.controller().to_owned() };
-    let valid = plan::controlplane::valid(&settings, object, &found)?;
+    let found = found(around, object, dataplane)?;
+    let valid = plan::controlplane::valid(&settings(around), object, &found)?;
     let certificate = placeholder();
     let mut bodies = rights(valid.access());
     if dataplane.is_some() {
@@ -78,6 +69,31 @@ pub fn children(
         }
     }
     Ok(objects)
+}
+
+/// What the operator would find around it, once its `DataPlane` is as it is wanted.
+///
+/// # Errors
+/// What of its `DataPlane` cannot be provisioned.
+pub fn found<'a>(
+    around: &Around<'_>,
+    object: &ControlPlane,
+    dataplane: Option<&'a DataPlane>,
+) -> Result<Found<'a>, Invalid> {
+    let pods = dataplane.map(|dataplane| dataplane::pods(around, dataplane)).transpose()?;
+    let class = object.spec.options.gateway_class.as_deref().and_then(|class| around.class(class));
+    Ok(Found {
+        dataplane,
+        granted: around.granted(object),
+        definitions: around.definitions(),
+        controller: class.map(|class| class.spec.controller_name),
+        kong: pods.as_ref().map(plan::controlplane::kong),
+    })
+}
+
+/// What the operator is told about every `ControlPlane`.
+pub fn settings(around: &Around<'_>) -> Settings {
+    Settings { image: around.controller_image(), controller: around.controller().to_owned() }
 }
 
 /// Roles and bindings, which come before the pods that need them.
@@ -106,7 +122,7 @@ fn running(valid: &Valid<'_>, certificate: &Certificate) -> Vec<Value> {
 }
 
 /// A certificate that nobody issued.
-fn placeholder() -> Certificate {
+pub fn placeholder() -> Certificate {
     let [chain, key, authority] = TEXTS.map(str::to_owned);
     Certificate { chain, key, authority }
 }

@@ -2,6 +2,7 @@
 
 use crds::wanted::Wanted;
 use crds::{ControlPlane, DataPlane};
+use gateway_api::gatewayclasses::GatewayClass;
 use gateway_api::gateways::Gateway;
 use plan::Invalid;
 use plan::gateway::{self, Children, Known};
@@ -11,20 +12,31 @@ use webhooks::Kind;
 use super::marks::Marks;
 use super::{Around, Group, Made, controlplane, dataplane};
 
+/// Why nothing is made of a Gateway.
+pub struct Unserved {
+    /// In words that follow its title.
+    pub words: String,
+    /// Whether what was made of it before goes.
+    pub goes: bool,
+}
+
 /// The children of a Gateway, and theirs.
 ///
 /// # Errors
 /// What cannot be provisioned.
 pub fn made(around: &Around<'_>, object: &Gateway) -> Result<Made, Invalid> {
-    let Some(class) = around.class(&object.spec.gateway_class_name) else {
-        return Ok(Made::nothing("nothing can be told: its class is not among the manifests"));
-    };
-    if class.spec.controller_name != around.controller() {
-        return Ok(Made::nothing("no objects: its class is another controller's"));
+    match children(around, object) {
+        Ok(children) => groups(around, &children).map(Made::Objects),
+        Err(unserved) => Ok(Made::Nothing(unserved.words)),
     }
-    if gateway::is_unmanaged(&class) {
-        return Ok(Made::nothing("no objects: Kong Ingress Controller looks after Gateways of its class"));
-    }
+}
+
+/// The children of a Gateway.
+///
+/// # Errors
+/// Why there are none.
+pub fn children(around: &Around<'_>, object: &Gateway) -> Result<Children, Unserved> {
+    let class = class(around, object)?;
     let known = Known {
         controller: around.controller(),
         parameters: gateway::parameters(&class, object, |place| around.configuration(place)),
@@ -33,13 +45,24 @@ pub fn made(around: &Around<'_>, object: &Gateway) -> Result<Made, Invalid> {
         world: around,
     };
     let judged = gateway::judged(object, &known);
-    match judged.children() {
-        Some(children) => groups(around, &children).map(Made::Objects),
-        None => Ok(Made::Nothing(format!(
-            "no objects, as far as the manifests tell: {}",
-            judged.verdict().message
-        ))),
-    }
+    let words = || format!("no objects, as far as the manifests tell: {}", judged.verdict().message);
+    judged.children().ok_or_else(|| Unserved { words: words(), goes: false })
+}
+
+/// Its class, where it is ours.
+fn class(around: &Around<'_>, object: &Gateway) -> Result<GatewayClass, Unserved> {
+    let Some(class) = around.class(&object.spec.gateway_class_name) else {
+        let words = format!("nothing can be told: its class is {}", around.nowhere());
+        return Err(Unserved { words, goes: false });
+    };
+    let words = if class.spec.controller_name != around.controller() {
+        "no objects: its class is another controller's"
+    } else if gateway::is_unmanaged(&class) {
+        "no objects: Kong Ingress Controller looks after Gateways of its class"
+    } else {
+        return Ok(class);
+    };
+    Err(Unserved { words: words.to_owned(), goes: true })
 }
 
 fn groups(around: &Around<'_>, children: &Children) -> Result<Vec<Group>, Invalid> {

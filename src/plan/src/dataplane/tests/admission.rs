@@ -71,7 +71,8 @@ fn other_containers_that_run_kong_run_without_a_database_too() {
         ] {
             let told = surprises(check(list, "kong:3.9", hidden.clone()));
             assert!(
-                told.len() == 1 && told[0].starts_with(&format!("{list}[check]: KONG_DATABASE")),
+                told.len() == 1
+                    && told[0].starts_with(&format!("{list}[check]: what the source of KONG_DATABASE")),
                 "{told:?}"
             );
             assert_eq!(surprises(check(list, "team/tool:1", hidden)), [] as [&str; 0]);
@@ -127,7 +128,10 @@ fn what_is_legal_but_surprising_is_told_in_a_sentence() {
         (json!({"deployment": {"replicas": 0}}), "serves nothing"),
         (json!({"deployment": {"scaling": {}}}), "does nothing"),
         (to_zero, "HPAScaleToZero"),
-        (json!({"deployment": {"rollout": {"strategy": {"blueGreen": {}}}}}), "not acted on yet"),
+        (
+            json!({"deployment": {"replicas": 2, "rollout": {"strategy": {"canary": {"steps": [{"name": "first", "weight": 5}]}}}}}),
+            "5 % of step \"first\" is 33 % with 2 pods",
+        ),
         (ingress(json!({"type": "NodePort"})), "externalTrafficPolicy"),
         (ingress(json!({"ports": [{"port": 80, "nodePort": 8080}]})), "8080 is not in 30000-32767"),
         (pod_spec(json!({"containers": [{"name": "proxy", "image": "kong"}]})), "\"kong\" may be another"),
@@ -137,7 +141,10 @@ fn what_is_legal_but_surprising_is_told_in_a_sentence() {
             ),
             "envFrom",
         ),
-        (variables(hidden("KONG_DATABASE"), nothing.clone()), "KONG_DATABASE: its value cannot be checked"),
+        (
+            variables(hidden("KONG_DATABASE"), nothing.clone()),
+            "KONG_DATABASE: what its source holds is not known",
+        ),
         (
             variables(hidden("KONG_PROXY_LISTEN"), nothing.clone()),
             "KONG_PROXY_LISTEN: its value cannot be checked",

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crds::DataPlane;
 use crds::conditions::{self, reasons, types};
 use crds::k8s::{Deployment, Pod, Service, Timestamp};
+use crds::{DataPlane, GatewayRollout};
 use serde_json::{Value, json};
 
 use super::dataplane;
@@ -42,7 +42,16 @@ fn waiting(reason: &str, message: &str) -> Arc<Pod> {
 fn seen(deployment: &Deployment, service: &Service, pods: &[Arc<Pod>]) -> crds::dataplane::DataPlaneStatus {
     status(
         &dataplane(json!({})),
-        &Seen { deployment, ingress: service, pods, controlplane: &[], missing: &[], now: now() },
+        &Seen {
+            track: "1",
+            rollout: None,
+            deployment,
+            ingress: service,
+            pods,
+            controlplane: &[],
+            missing: &[],
+            now: now(),
+        },
     )
 }
 
@@ -129,6 +138,8 @@ fn what_is_being_added_is_not_missed() {
         status(
             object,
             &Seen {
+                track: "1",
+                rollout: None,
                 deployment: &two_of_five,
                 ingress: &ingress,
                 pods,
@@ -157,21 +168,41 @@ fn what_is_being_added_is_not_missed() {
 }
 
 #[test]
-fn a_strategy_that_nobody_acts_on_is_said() {
+fn an_attempt_under_way_or_failed_is_told() {
     let object = dataplane(json!({"deployment": {"rollout": {"strategy": {"blueGreen": {}}}}}));
     let (deployment, ingress) = (serving(), service("ClusterIP", json!([])));
-    let status = status(
-        &object,
-        &Seen {
+    let rollout = |to: &str, said: Value| -> GatewayRollout {
+        let revision = |revision: &str, track: &str| json!({"revision": revision, "track": track});
+        let spec = json!({"target": {"kind": "DataPlane", "name": "a"}, "from": revision("x", "1"), "to": revision(to, "2"), "strategy": {}});
+        serde_json::from_value(json!({"metadata": {"name": "a-1"}, "spec": spec, "status": said})).unwrap()
+    };
+    let at = |rollout: &GatewayRollout| {
+        let rollout = Some(rollout);
+        let seen = Seen {
+            track: "1",
+            rollout,
             deployment: &deployment,
             ingress: &ingress,
             pods: &[],
             controlplane: &[],
             missing: &[],
             now: now(),
-        },
-    );
-    assert!(condition(&status, types::ROLLED_OUT).2.contains("not acted on yet"));
+        };
+        status(&object, &seen)
+    };
+    let asked = crate::attempt::revision(None);
+    let under_way = at(&rollout(&asked, json!({"phase": "Paused", "message": "somebody has to approve"})));
+    let (is, reason, message) = condition(&under_way, types::ROLLED_OUT);
+    assert_eq!((is, reason), ("False", reasons::PROGRESSING));
+    assert!(message.contains("\"a-1\": Paused. somebody has to approve"), "{message}");
+    assert!(under_way.rollout.unwrap().deployment.unwrap().selector.unwrap().contains("track=2"));
+    let over = |status: &str| json!({"completion": {"status": status, "reason": "x", "message": "it crashed", "finishedAt": "2026-01-01T00:00:00Z"}});
+    let failed = at(&rollout(&asked, over("RolledBack")));
+    assert_eq!(condition(&failed, types::ROLLED_OUT).1, reasons::ROLLED_BACK);
+    assert_eq!(failed.rollout, None);
+    // Something else is asked for by now.
+    assert_eq!(condition(&at(&rollout("other", over("RolledBack"))), types::ROLLED_OUT).0, "True");
+    assert_eq!(condition(&at(&rollout(&asked, over("Promoted"))), types::ROLLED_OUT).0, "True");
 }
 
 #[test]
@@ -307,7 +338,16 @@ fn what_is_referred_to_and_missing_is_named() {
     let with = |deployment: &Deployment, missing: &[Reference]| {
         status(
             &dataplane(json!({})),
-            &Seen { deployment, ingress: &ingress, pods: &[], controlplane: &[], missing, now: now() },
+            &Seen {
+                track: "1",
+                rollout: None,
+                deployment,
+                ingress: &ingress,
+                pods: &[],
+                controlplane: &[],
+                missing,
+                now: now(),
+            },
         )
     };
     let status = with(&starting, &missing);
@@ -342,6 +382,8 @@ fn a_status_seen_twice_is_the_same() {
         status(
             object,
             &Seen {
+                track: "1",
+                rollout: None,
                 deployment: &deployment,
                 ingress: &ingress,
                 pods: &[],

@@ -5,6 +5,7 @@
 mod children;
 mod listeners;
 mod programmed;
+mod pushed;
 mod routes;
 mod sets;
 

@@ -44,6 +44,8 @@ fn counted(listeners: Value, routes: &[Made], around: &Around) -> Vec<i32> {
         .map(|made| Route {
             kind: made.kind,
             namespace: made.namespace,
+            name: "route",
+            generation: Some(1),
             spec: &made.spec,
             status: Some(&made.status),
         })

@@ -1,0 +1,101 @@
+//! A Gateway whose Kong is changed by a canary that Kong Ingress Controller feeds.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Result, bail, ensure};
+use crds::conditions::{self, reasons, types};
+use crds::names::values;
+use crds::{DataPlane, GatewayRollout};
+use futures::FutureExt;
+use gateway_api::gateways::Gateway;
+use serde_json::{Value, json};
+use tests::traffic::{Kind, Target, Traffic, report};
+use tests::wait;
+use tests::world::{SOON, Scenario};
+
+use super::routed::{CONFIGURED, answered, backend, class_of_kic, configured, route, small};
+use super::{address, configure, gateway, http, said};
+
+/// The options of the class, with a canary and an environment variable of Kong.
+fn options(level: &str, more: &Value) -> Value {
+    let mut options = small(&json!({ "type": "own" }));
+    let deployment = &mut options["dataPlaneOptions"]["deployment"];
+    let mut variables = vec![json!({ "name": "KONG_LOG_LEVEL", "value": level })];
+    variables.extend(more.as_array().cloned().unwrap_or_default());
+    deployment["podTemplateSpec"]["spec"]["containers"][0]["env"] = json!(variables);
+    deployment["rollout"]["strategy"]["canary"] = json!({
+        "steps": [{ "name": "preview", "weight": 0 }, { "name": "half", "weight": 50, "hold": "5s" }],
+        "preflight": { "configAcceptance": "Enforce", "routeParity": { "mode": "Enforce" } },
+        "scaleDownDelay": "5s", "keepFailedCanary": "0s", "watchAfterPromotion": "0s",
+        "analysis": { "profile": "Off" },
+    });
+    options
+}
+
+async fn over(s: &Scenario, name: &str, reason: &str) -> Result<GatewayRollout> {
+    let over = |rollout: &GatewayRollout| {
+        let conditions =
+            rollout.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+        conditions::holds(conditions, types::COMPLETED)
+    };
+    let done = wait::until(&s.api::<GatewayRollout>(), name, CONFIGURED, over).await?;
+    let status = done.status.clone().unwrap_or_default();
+    let found = conditions::get(status.conditions.as_deref().unwrap_or_default(), types::COMPLETED)
+        .map(|found| found.reason.clone());
+    ensure!(found.as_deref() == Some(reason), "{status:?}");
+    Ok(done)
+}
+
+pub async fn a_canary_takes_its_configuration_before_it_serves(s: Scenario) -> Result<()> {
+    class_of_kic(&s).await?;
+    configure(&s, "small", options("notice", &json!([]))).await?;
+    backend(&s, "echo").await?;
+    gateway(&s, "edge", json!({ "listeners": [http("http", 80)] })).await?;
+    route(&s, "all", "edge", "/").await?;
+    let object = configured(&s, "edge").await?;
+    answered(&s, &object, "/first").await?;
+    let world = Arc::clone(&s.world);
+    let dial = Arc::new(move |to| {
+        let world = Arc::clone(&world);
+        async move { world.cluster.connect(to).await }.boxed()
+    });
+    let target = Target { dial, plain: vec![SocketAddr::new(address(&object)?, 80)], secure: Vec::new() };
+    let traffic = Traffic::start(&target, &[Kind::Fresh, Kind::Kept])?;
+
+    configure(&s, "small", options("info", &json!([]))).await?;
+    let done = over(&s, "edge-1", reasons::PROMOTED).await?;
+    let preflight = done.status.and_then(|status| status.preflight).unwrap_or_default();
+    ensure!(preflight.config == "Accepted", "{preflight:?}");
+    let parity = preflight.parity.unwrap_or_default();
+    ensure!(parity.checked > 0 && parity.mismatched == 0, "{parity:?}");
+
+    // One that refuses what stable has is never fed, and never serves.
+    configure(&s, "small", options("debug", &json!([{ "name": "STANDIN_REFUSE_CONFIG", "value": "on" }])))
+        .await?;
+    let refused = over(&s, "edge-2", reasons::ROLLED_BACK).await?;
+    let completion = refused.status.and_then(|status| status.completion);
+    ensure!(completion.as_ref().is_some_and(|why| why.reason == reasons::CONFIG_REJECTED), "{completion:?}");
+    ensure!(refused.spec.from.track == values::SECOND_TRACK, "{:?}", refused.spec.from);
+    let object: Gateway = s.api().get("edge").await?;
+    ensure!(said(&object, "Programmed") == Some(("True", "Programmed")), "{:?}", object.status);
+    let told = |object: &DataPlane| {
+        let conditions =
+            object.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+        conditions::holds(conditions, types::READY)
+            && conditions::get(conditions, types::ROLLED_OUT)
+                .is_some_and(|told| told.reason == reasons::ROLLED_BACK)
+    };
+    wait::until(&s.api::<DataPlane>(), "edge", SOON, told).await?;
+    for (kind, tally) in traffic.finish().await? {
+        println!("{}: {}", kind.name(), report::line(&tally));
+        if !tally.failures.is_empty() {
+            bail!(
+                "{}: requests failed: {:?}",
+                kind.name(),
+                tally.failures.iter().take(5).collect::<Vec<_>>()
+            );
+        }
+    }
+    Ok(())
+}
