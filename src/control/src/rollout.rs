@@ -213,7 +213,7 @@ impl Rollouts {
         if state.stage != before && state.stage == Stage::Preflight {
             attempt.forget_answers();
         }
-        let probed = self.probe(object, (&state, &wanted), attempt).await?;
+        let probed = self.probe(object, &wanted, attempt).await?;
         for event in &wanted.events {
             self.tell(object, event);
         }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use certs::client::{Trusts, client};
 use crds::k8s::{Deployment, Pod, Secret, Service};
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
 use gateway_api::gatewayclasses::GatewayClass;
 use gateway_api::httproutes::HttpRoute;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use tests::http;
+use tests::traffic::{Kind, Target, Traffic, report};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -103,6 +104,27 @@ pub async fn answered(s: &Scenario, object: &Gateway, path: &str) -> Result<()> 
     let answers = |answer: &http::Answer| answer.status.is_success() && answer.body.contains(&words);
     let to = SocketAddr::new(address(object)?, 80);
     http::until(&s.world.cluster, to, path, CONFIGURED, answers).await.map(drop)
+}
+
+/// Requests at a Gateway's port 80 from now on, over new connections and kept ones.
+pub fn traffic(s: &Scenario, object: &Gateway) -> Result<Traffic> {
+    let world = Arc::clone(&s.world);
+    let dial = Arc::new(move |to| {
+        let world = Arc::clone(&world);
+        async move { world.cluster.connect(to).await }.boxed()
+    });
+    let target = Target { dial, plain: vec![SocketAddr::new(address(object)?, 80)], secure: Vec::new() };
+    Traffic::start(&target, &[Kind::Fresh, Kind::Kept])
+}
+
+/// Ends them, and fails if any of them did.
+pub async fn unharmed(traffic: Traffic) -> Result<()> {
+    for (kind, tally) in traffic.finish().await? {
+        println!("{}: {}", kind.name(), report::line(&tally));
+        let first: Vec<_> = tally.failures.iter().take(5).collect();
+        ensure!(first.is_empty(), "{}: requests failed: {first:?}", kind.name());
+    }
+    Ok(())
 }
 
 async fn missing(s: &Scenario, object: &Gateway, path: &str) -> Result<()> {

@@ -2,24 +2,22 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use crds::conditions;
 use crds::k8s::Deployment;
 use crds::names::{self, NAMESPACE, values};
-use futures::FutureExt;
 use gateway_api::gateways::Gateway;
 use gateway_api::httproutes::HttpRoute;
 use serde_json::{Value, json};
-use tests::traffic::{Kind, Target, Traffic, report};
 use tests::world::{SOON, Scenario};
 use tests::{audit, wait};
 
-use super::routed::{CONFIGURED, answered, backend, class_of_kic, configured, route, small};
-use super::{address, class_of, configure, gateway, http, listener, said};
+use super::routed::{
+    CONFIGURED, answered, backend, class_of_kic, configured, route, small, traffic, unharmed,
+};
+use super::{class_of, configure, gateway, http, listener, said};
 
 /// How long nothing may be written; `SILVERBACK_QUIET` says another number of seconds.
 const QUIET: Duration = Duration::from_mins(1);
@@ -121,13 +119,7 @@ pub async fn a_data_plane_is_scaled_while_its_routes_answer(s: Scenario) -> Resu
     route(&s, "all", "edge", "/").await?;
     let object = configured(&s, "edge").await?;
     answered(&s, &object, "/first").await?;
-    let world = Arc::clone(&s.world);
-    let dial = Arc::new(move |to| {
-        let world = Arc::clone(&world);
-        async move { world.cluster.connect(to).await }.boxed()
-    });
-    let target = Target { dial, plain: vec![SocketAddr::new(address(&object)?, 80)], secure: Vec::new() };
-    let traffic = Traffic::start(&target, &[Kind::Fresh, Kind::Kept])?;
+    let traffic = traffic(&s, &object)?;
     traffic.steady(CALM).await?;
     for replicas in [3, 1] {
         let mut options = small(&json!({ "type": "own" }));
@@ -145,15 +137,5 @@ pub async fn a_data_plane_is_scaled_while_its_routes_answer(s: Scenario) -> Resu
         let object: Gateway = s.api().get("edge").await?;
         ensure!(said(&object, "Programmed") == Some(("True", "Programmed")), "{:?}", object.status);
     }
-    for (kind, tally) in traffic.finish().await? {
-        println!("{}: {}", kind.name(), report::line(&tally));
-        if !tally.failures.is_empty() {
-            bail!(
-                "{}: requests failed: {:?}",
-                kind.name(),
-                tally.failures.iter().take(5).collect::<Vec<_>>()
-            );
-        }
-    }
-    Ok(())
+    unharmed(traffic).await
 }

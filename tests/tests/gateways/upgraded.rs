@@ -1,21 +1,18 @@
 //! A Gateway whose Kong is changed by a canary that Kong Ingress Controller feeds.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use crds::conditions::{self, reasons, types};
 use crds::names::values;
 use crds::{DataPlane, GatewayRollout};
-use futures::FutureExt;
 use gateway_api::gateways::Gateway;
 use serde_json::{Value, json};
-use tests::traffic::{Kind, Target, Traffic, report};
 use tests::wait;
 use tests::world::{SOON, Scenario};
 
-use super::routed::{CONFIGURED, answered, backend, class_of_kic, configured, route, small};
-use super::{address, configure, gateway, http, said};
+use super::routed::{
+    CONFIGURED, answered, backend, class_of_kic, configured, route, small, traffic, unharmed,
+};
+use super::{configure, gateway, http, said};
 
 /// The options of the class, with a canary and an environment variable of Kong.
 fn options(level: &str, more: &Value) -> Value {
@@ -55,13 +52,7 @@ pub async fn a_canary_takes_its_configuration_before_it_serves(s: Scenario) -> R
     route(&s, "all", "edge", "/").await?;
     let object = configured(&s, "edge").await?;
     answered(&s, &object, "/first").await?;
-    let world = Arc::clone(&s.world);
-    let dial = Arc::new(move |to| {
-        let world = Arc::clone(&world);
-        async move { world.cluster.connect(to).await }.boxed()
-    });
-    let target = Target { dial, plain: vec![SocketAddr::new(address(&object)?, 80)], secure: Vec::new() };
-    let traffic = Traffic::start(&target, &[Kind::Fresh, Kind::Kept])?;
+    let traffic = traffic(&s, &object)?;
 
     configure(&s, "small", options("info", &json!([]))).await?;
     let done = over(&s, "edge-1", reasons::PROMOTED).await?;
@@ -87,15 +78,5 @@ pub async fn a_canary_takes_its_configuration_before_it_serves(s: Scenario) -> R
                 .is_some_and(|told| told.reason == reasons::ROLLED_BACK)
     };
     wait::until(&s.api::<DataPlane>(), "edge", SOON, told).await?;
-    for (kind, tally) in traffic.finish().await? {
-        println!("{}: {}", kind.name(), report::line(&tally));
-        if !tally.failures.is_empty() {
-            bail!(
-                "{}: requests failed: {:?}",
-                kind.name(),
-                tally.failures.iter().take(5).collect::<Vec<_>>()
-            );
-        }
-    }
-    Ok(())
+    unharmed(traffic).await
 }

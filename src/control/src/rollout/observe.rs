@@ -64,7 +64,7 @@ impl Rollouts {
             dataplane.spec.deployment.as_ref().and_then(|deployment| deployment.pod_template_spec.as_ref());
         Ok(Observation {
             asked: Revision(plan::attempt::revision(template)),
-            staged: is_staged(dataplane),
+            staged: plan::attempt::is_staged(dataplane),
             strength: self.strength(dataplane, object),
             stable,
             canary,
@@ -248,15 +248,6 @@ fn age(pod: &Pod, now: Timestamp) -> Duration {
     let ready = conditions.iter().find(|condition| condition.type_ == "Ready" && condition.status == "True");
     let since = ready.and_then(|condition| condition.last_transition_time.as_ref());
     since.map_or(Duration::ZERO, |since| rollout::state::between(since.0, now))
-}
-
-fn is_staged(dataplane: &DataPlane) -> bool {
-    let strategy = dataplane
-        .spec
-        .deployment
-        .as_ref()
-        .and_then(|deployment| deployment.rollout.as_ref()?.strategy.as_ref());
-    strategy.is_some_and(|strategy| strategy.canary.is_some() || strategy.blue_green.is_some())
 }
 
 /// Whether the canary takes its configuration. Where nobody configures it from outside, it has taken its own when it is ready.

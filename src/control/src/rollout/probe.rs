@@ -17,7 +17,6 @@ use kong::parity::{Asks, Pod as Asked};
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use rollout::observation::{Configuration, Parity};
-use rollout::state::State;
 use rollout::wanted::Wanted;
 
 use super::attempt::Attempt;
@@ -33,7 +32,7 @@ impl Rollouts {
     pub(super) async fn probe(
         &self,
         object: &GatewayRollout,
-        (_, wanted): (&State, &Wanted),
+        wanted: &Wanted,
         attempt: &mut Attempt,
     ) -> Result<Vec<String>, Error> {
         let Some(dataplane) = self.target(object) else { return Ok(Vec::new()) };

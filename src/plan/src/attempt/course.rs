@@ -225,6 +225,11 @@ fn template(object: &DataPlane) -> Option<&PodTemplatePatch> {
     object.spec.deployment.as_ref()?.pod_template_spec.as_ref()
 }
 
+/// Whether the specification asks for attempts.
+pub fn is_staged(object: &DataPlane) -> bool {
+    staged(object).is_some()
+}
+
 /// The strategy, where the specification asks for one that has attempts. What a user makes the Services select is not ours
 /// to switch.
 fn staged(object: &DataPlane) -> Option<&RolloutStrategy> {

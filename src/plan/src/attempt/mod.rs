@@ -10,7 +10,7 @@ mod stanza;
 mod status;
 mod words;
 
-pub use course::{Course, Live, Track, latest, revision, serving};
+pub use course::{Course, Live, Track, is_staged, latest, revision, serving};
 pub use pods::{Serving, pods};
 pub use stanza::{problems, strategy};
 pub use status::{Probed, Seen, state, status};
