@@ -85,6 +85,9 @@ pub mod values {
 pub mod annotations {
     /// On a `DataPlane`: `"true"` promotes the waiting pods once they are ready.
     pub const PROMOTE_WHEN_READY: &str = "gateway-operator.konghq.com/promote-when-ready";
+    /// Before the verb in annotations of a `DataPlane` by which people act on its rollout. Their value is the revision that the
+    /// verb is meant for.
+    pub const ROLLOUT_VERBS: &str = "rollout.gateway-operator.konghq.com/";
     /// On a `DataPlane`: `key=value,…` replaces the selector of its Services.
     pub const SELECTOR_OVERRIDE: &str = "gateway-operator.konghq.com/service-selector-override";
     /// On a Deployment of a `DataPlane`: the revision of its pods, that is the hash of the user's pod template.

@@ -8,6 +8,8 @@ words! {
     READY = "Ready";
     /// Every pod is of the specification's last revision; during a roll the old ones may still serve.
     ROLLED_OUT = "RolledOut";
+    /// What became of the rollout of a Gateway's pods; says nothing about what is served.
+    GATEWAY_ROLLED_OUT = "gateway-operator.konghq.com/RolledOut";
     /// The ingress Service has the address that its type promises; says nothing about the pods.
     ADDRESS_ASSIGNED = "AddressAssigned";
     /// Every Secret and ConfigMap that the pod template refers to exists.

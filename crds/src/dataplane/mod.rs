@@ -63,7 +63,10 @@ pub use status::{
         description = "Whether the pods serve and every object of the DataPlane is in place",
         json_path = ".status.conditions[?(@.type==\"Ready\")].status"
     ),
+    printcolumn = r#"{"name":"Rollout","type":"string","description":"Where a rollout under way is","jsonPath":".status.rollout.phase"}"#,
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn = r#"{"name":"Stable","type":"string","description":"Revision of the pods that serve","jsonPath":".status.revision","priority":1}"#,
+    printcolumn = r#"{"name":"Canary","type":"string","description":"Revision that a rollout under way brings","jsonPath":".status.rollout.revision","priority":1}"#,
     printcolumn = r#"{"name":"Reason","type":"string","description":"Why Ready is what it is","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason","priority":1}"#,
     printcolumn = r#"{"name":"Replicas","type":"integer","description":"Pods that are ready","jsonPath":".status.readyReplicas","priority":1}"#,
     printcolumn = r#"{"name":"Address","type":"string","description":"First address of the ingress Service","jsonPath":".status.addresses[0].value","priority":1}"#

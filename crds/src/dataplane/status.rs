@@ -42,6 +42,11 @@ pub struct DataPlaneStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,
 
+    /// The revision of the pods that serve: that of the annotation `gateway-operator.konghq.com/revision` of their Deployment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub revision: Option<String>,
+
     /// State of a rollout; absent while there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutStatus>,
@@ -94,6 +99,21 @@ pub enum AddressSource {
 #[derive(Clone, Debug, Default, PartialEq, KubeSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutStatus {
+    /// Name of the `GatewayRollout`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub name: Option<String>,
+
+    /// Where it is, in a word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub phase: Option<String>,
+
+    /// The revision of the new pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub revision: Option<String>,
+
     /// The Services of the new pods.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub services: Option<RolloutServices>,

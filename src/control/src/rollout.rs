@@ -8,6 +8,7 @@ mod attempt;
 mod observe;
 mod probe;
 mod triggers;
+mod verbs;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -103,6 +104,7 @@ impl Reconciler for Rollouts {
         let Some(dataplane) = self.target(&object) else { return Ok(unchanged(&object)) };
         self.take_leave(&dataplane, before.as_ref()).await?;
         let object = self.without_what_was_heard(object, before.as_ref()).await?;
+        let object = self.by_annotation(object, &dataplane).await?;
         if is_history(&object, before.as_ref(), &self.cx) {
             self.attempts().remove(&object.uid().unwrap_or_default());
             return Ok(unchanged(&object));

@@ -8,17 +8,32 @@ use serde_json::{Value, json};
 use tests::traffic::Kind;
 use tests::world::{SOON, Scenario};
 use tests::{install, wait};
+use tokio::sync::Semaphore;
 
 use crate::stage::{Pods, Stage};
 
+/// One scenario at a time takes the second node.
+static SECOND_NODE: Semaphore = Semaphore::const_new(1);
+
+/// Takes every pod from the second node, as for its maintenance, while `so` is looked at.
+pub async fn drained<T>(stage: &Stage, so: impl Future<Output = Result<T>>) -> Result<T> {
+    let _taken = SECOND_NODE.acquire().await?;
+    let kubectl = || stage.scenario.world.cluster.kubectl();
+    let drain = ["drain", "node-2", "--delete-emptydir-data", "--timeout=150s"];
+    install::run(kubectl()?.args(drain)).await?;
+    let seen = so.await;
+    install::run(kubectl()?.args(["uncordon", "node-2"])).await?;
+    seen
+}
+
 /// A single pod can only be evicted if the budget allows none to be left for a while: its successor is made
 /// after the eviction.
-fn budget(allowed: &Value) -> Value {
+pub fn budget(allowed: &Value) -> Value {
     json!({ "resources": { "podDisruptionBudget": { "spec": allowed } } })
 }
 
 /// Waits until the budget has counted the pods and lets one go.
-async fn allowed(stage: &Stage, name: &str) -> Result<()> {
+pub async fn allowed(stage: &Stage, name: &str) -> Result<()> {
     let budgets: Api<PodDisruptionBudget> = stage.scenario.api();
     let one = |b: &PodDisruptionBudget| b.status.as_ref().is_some_and(|s| s.disruptions_allowed >= Some(1));
     wait::until(&budgets, &names::disruption_budget(name), SOON, one).await.map(drop)
@@ -54,16 +69,15 @@ pub async fn a_node_that_is_drained(s: Scenario) -> Result<()> {
         let there = on_second_node(&stage, &edge.name).await?;
         ensure!(there > 0, "no pod of {} is on the node to be drained", edge.name);
     }
-    let mut kubectl = stage.scenario.world.cluster.kubectl()?;
-    kubectl.args(["drain", "node-2", "--delete-emptydir-data", "--timeout=150s"]);
-    install::run(&mut kubectl).await?;
-    for edge in [&one, &three] {
-        ensure!(on_second_node(&stage, &edge.name).await? == 0, "{} has a pod on it", edge.name);
-    }
+    let moved = drained(&stage, async {
+        for edge in [&one, &three] {
+            ensure!(on_second_node(&stage, &edge.name).await? == 0, "{} has a pod on it", edge.name);
+        }
+        Ok(())
+    });
+    moved.await?;
     let (one, three) =
         tokio::join!(stage.conclude("node drain", one, 1), stage.conclude("node drain", three, 3));
-    let mut kubectl = stage.scenario.world.cluster.kubectl()?;
-    install::run(kubectl.args(["uncordon", "node-2"])).await?;
     for Pods { before, after } in [one?, three?] {
         ensure!(before != after, "{before:?} did not move");
     }
@@ -71,7 +85,7 @@ pub async fn a_node_that_is_drained(s: Scenario) -> Result<()> {
 }
 
 /// On both nodes, and rather on the second.
-fn placed(mut spec: Value) -> Value {
+pub fn placed(mut spec: Value) -> Value {
     let second = json!({ "matchExpressions": [{ "key": "kubernetes.io/hostname", "operator": "In", "values": ["node-2"] }] });
     let rather = json!({ "preferredDuringSchedulingIgnoredDuringExecution": [{ "weight": 100, "preference": second }] });
     spec["deployment"]["podTemplateSpec"]["spec"] =
@@ -79,7 +93,7 @@ fn placed(mut spec: Value) -> Value {
     spec
 }
 
-async fn on_second_node(stage: &Stage, name: &str) -> Result<usize> {
+pub async fn on_second_node(stage: &Stage, name: &str) -> Result<usize> {
     let pods: Api<Pod> = stage.scenario.api();
     let mut count = 0;
     for pod in stage.pods(name).await? {

@@ -5,10 +5,14 @@
 
 #![allow(clippy::indexing_slicing, reason = "JSON is indexed, and gives null where nothing is")]
 
+mod acted;
+mod attempt;
 mod canary;
 mod disruptions;
+mod regressions;
 mod rollouts;
 mod scaling;
+mod shaken;
 mod stage;
 
 use std::process::ExitCode;
@@ -32,6 +36,11 @@ fn main() -> ExitCode {
         canary::an_image_that_cannot_be_pulled,
         canary::a_release_that_fails_requests,
         canary::an_operator_that_is_killed_in_each_phase,
+        acted::annotations_act_on_a_rollout,
+        shaken::pods_go_while_both_serve,
+        regressions::what_shows_before_traffic_is_rolled_back,
+        regressions::a_slower_release_is_rolled_back,
+        shaken::an_autoscaler_grows_what_serves,
         rollouts::an_operator_that_is_killed,
     ];
     let code = world::run(Options { nodes: 2, ..Options::default() }, scenarios);

@@ -51,16 +51,19 @@ fn own(all: &Hub<GatewayRollout>) -> stream::BoxStream<'static, ObjectRef<Gatewa
     all.touched().flat_map(move |touch| stream::iter(changed(touch))).boxed()
 }
 
-/// The rollouts of a `DataPlane` that are not over.
+/// The rollouts of a `DataPlane` that are not over, and the last one: of that people may want something again.
 fn of(
     all: &Hub<GatewayRollout>,
     namespace: Option<&String>,
     dataplane: &str,
 ) -> Vec<ObjectRef<GatewayRollout>> {
-    let is_open = |object: &GatewayRollout| {
-        object.spec.target.name == dataplane
-            && object.metadata.namespace.as_ref() == namespace
-            && object.status.as_ref().is_none_or(|status| status.completion.is_none())
+    let all = all.select(|object| {
+        object.spec.target.name == dataplane && object.metadata.namespace.as_ref() == namespace
+    });
+    let latest = plan::attempt::latest(&all).map(|latest| latest.name_any());
+    let is_open = |object: &&std::sync::Arc<GatewayRollout>| {
+        Some(object.name_any()) == latest
+            || object.status.as_ref().is_none_or(|status| status.completion.is_none())
     };
-    all.select(is_open).iter().map(|object| ObjectRef::from_obj(object.as_ref())).collect()
+    all.iter().filter(is_open).map(|object| ObjectRef::from_obj(object.as_ref())).collect()
 }

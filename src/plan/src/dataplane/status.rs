@@ -64,8 +64,14 @@ pub fn status(object: &DataPlane, seen: &Seen<'_>) -> DataPlaneStatus {
         selector: Some(selector.join(",")),
         ready_replicas: Some(deployed.ready_replicas.unwrap_or(0)),
         replicas: Some(deployed.replicas.unwrap_or(0)),
+        revision: runs(seen.deployment),
         rollout: rollout(name, seen),
     }
+}
+
+/// The revision of a Deployment's pods.
+fn runs(deployment: &Deployment) -> Option<String> {
+    deployment.metadata.annotations.as_ref()?.get(names::annotations::REVISION).cloned()
 }
 
 /// Where the pods of an attempt under way are to be found.
@@ -82,6 +88,9 @@ fn rollout(name: &str, seen: &Seen<'_>) -> Option<RolloutStatus> {
         .is_some_and(|wanted| wanted.preview);
     let ingress = has_preview.then(|| ServiceStatus { name: names::preview_service(name), addresses: None });
     Some(RolloutStatus {
+        name: rollout.metadata.name.clone(),
+        phase: rollout.status.as_ref().and_then(|status| status.phase.clone()),
+        revision: Some(rollout.spec.to.revision.clone()),
         services: ingress.map(|ingress| RolloutServices { ingress: Some(ingress), admin_api: None }),
         deployment: Some(RolloutDeployment { selector: Some(selector.join(",")) }),
         conditions: rollout.status.as_ref().and_then(|status| status.conditions.clone()),

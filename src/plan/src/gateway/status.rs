@@ -105,6 +105,8 @@ impl Judged<'_> {
         said.extend(seen.controlplane.map(|_| (CONTROL_PLANE_READY, relayed(seen.told()))));
         let pushed = pushed::accepted(seen.told(), served.is_ready, &self.suspects);
         said.extend(pushed.map(|pushed| (types::CONFIGURATION_ACCEPTED, pushed)));
+        let rolled = seen.dataplane.and_then(|dataplane| rolled_out(dataplane, before.conditions.as_deref()));
+        said.extend(rolled.map(|rolled| (types::GATEWAY_ROLLED_OUT, rolled)));
         GatewayStatus {
             addresses: given.and_then(Result::ok),
             attached_listener_sets: self.sets.as_ref().map(|_| self.attached_sets()),
@@ -236,6 +238,29 @@ fn relayed(conditions: &[Condition]) -> Said {
             (Status::False, PENDING, format!("its condition Ready is not True: {}", ready.reason))
         }
         _ => (Status::False, PENDING, STARTING.to_owned()),
+    }
+}
+
+/// What became of the rollout of the pods, once there is or was one: by its reason alone, whose words change more often.
+fn rolled_out(dataplane: &DataPlane, before: Option<&[Condition]>) -> Option<Said> {
+    let rolled = found::get(dataplane.conditions(), types::ROLLED_OUT)?;
+    let under_way = dataplane.status.as_ref().and_then(|status| status.rollout.as_ref());
+    let was_said = before.is_some_and(|before| found::get(before, types::GATEWAY_ROLLED_OUT).is_some());
+    let name = dataplane.metadata.name.as_deref().unwrap_or_default();
+    match (under_way.and_then(|rollout| rollout.name.as_deref()), rolled.reason.as_str()) {
+        (Some(rollout), _) => {
+            let words = format!("GatewayRollout {rollout:?} brings another revision to the traffic");
+            Some((Status::False, reasons::PROGRESSING, words))
+        }
+        (None, reasons::ROLLED_BACK) => Some((Status::False, reasons::ROLLED_BACK, rolled.message.clone())),
+        _ if !was_said => None,
+        _ if rolled.status == "True" => {
+            Some((Status::True, reasons::ROLLED_OUT, "all pods are as wanted".to_owned()))
+        }
+        _ => {
+            let words = format!("see the condition RolledOut of DataPlane {name:?}");
+            Some((Status::False, reasons::PROGRESSING, words))
+        }
     }
 }
 

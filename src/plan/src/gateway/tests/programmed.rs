@@ -284,3 +284,27 @@ fn a_configuration_tells_its_users_and_its_problems() {
         assert!(accepted.message.contains(path), "{}", accepted.message);
     }
 }
+
+fn rolled_out(object: &Gateway, dataplane: &crds::DataPlane) -> (String, String) {
+    let status = status_of(object, &seen(dataplane));
+    let (is, reason) = of_gateway_status(&status, crds::conditions::types::GATEWAY_ROLLED_OUT);
+    (is.to_owned(), reason.to_owned())
+}
+
+#[test]
+fn a_rollout_is_told_of_by_a_condition_of_its_own() {
+    let (mut dataplane, mut object) = (serving(), plain());
+    assert_eq!(rolled_out(&object, &dataplane).0, "absent", "there was none");
+    let rollout = json!({ "name": "edge-1", "phase": "Progressing", "revision": "new" });
+    dataplane.status.as_mut().unwrap().rollout = serde_json::from_value(rollout).unwrap();
+    assert_eq!(rolled_out(&object, &dataplane), ("False".into(), "Progressing".into()));
+    object.status = Some(status_of(&object, &seen(&dataplane)));
+    assert_eq!(of_gateway_status(object.status.as_ref().unwrap(), PROGRAMMED).0, "True");
+    dataplane.status.as_mut().unwrap().rollout = None;
+    assert_eq!(rolled_out(&object, &dataplane), ("True".into(), "RolledOut".into()));
+    let conditions = dataplane.status.as_mut().unwrap().conditions.as_mut().unwrap();
+    let failed = conditions.iter_mut().find(|condition| condition.type_ == "RolledOut").unwrap();
+    (failed.status, failed.reason) = ("False".into(), "RolledBack".into());
+    object.status.as_mut().unwrap().conditions = None;
+    assert_eq!(rolled_out(&object, &dataplane), ("False".into(), "RolledBack".into()));
+}
