@@ -47,6 +47,7 @@ fn main() -> ExitCode {
             steady::settled_nothing_is_written_by_anybody,
             steady::a_data_plane_is_scaled_while_its_routes_answer,
             upgraded::a_canary_takes_its_configuration_before_it_serves,
+            upgraded::a_canary_while_routes_change_and_the_controller_dies,
             several::one_control_plane_serves_three_gateways,
             several::a_control_plane_without_a_class_serves_no_gateway,
             abroad::a_route_from_abroad_is_let_in_and_divides_by_weight,

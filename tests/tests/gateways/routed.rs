@@ -148,8 +148,8 @@ pub async fn a_route_reaches_its_backend_through_kic(s: Scenario) -> Result<()> 
     a_killed_controller_interrupts_nothing(&s, &object).await
 }
 
-/// What is served stays programmed and is answered while another Kong Ingress Controller takes over.
-async fn a_killed_controller_interrupts_nothing(s: &Scenario, object: &Gateway) -> Result<()> {
+/// Ends every pod of Kong Ingress Controller without a word.
+pub async fn kill_controllers(s: &Scenario) -> Result<()> {
     let pods: Api<Pod> = s.api();
     let ours = ListParams::default().labels("app=edge,gateway-operator.konghq.com/managed-by=controlplane");
     let at_once = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
@@ -158,6 +158,12 @@ async fn a_killed_controller_interrupts_nothing(s: &Scenario, object: &Gateway) 
     for pod in &killed.items {
         pods.delete(&pod.name_any(), &at_once).await?;
     }
+    Ok(())
+}
+
+/// What is served stays programmed and is answered while another Kong Ingress Controller takes over.
+async fn a_killed_controller_interrupts_nothing(s: &Scenario, object: &Gateway) -> Result<()> {
+    kill_controllers(s).await?;
     // Its lease runs out first; then it takes what changed meanwhile.
     route(s, "later", "edge", "/later").await?;
     let programmed_all_along = async {

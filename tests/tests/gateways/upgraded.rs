@@ -1,18 +1,25 @@
 //! A Gateway whose Kong is changed by a canary that Kong Ingress Controller feeds.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use crds::conditions::{self, reasons, types};
 use crds::names::values;
 use crds::{DataPlane, GatewayRollout};
 use gateway_api::gateways::Gateway;
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use tests::wait;
 use tests::world::{SOON, Scenario};
 
 use super::routed::{
-    CONFIGURED, answered, backend, class_of_kic, configured, route, small, traffic, unharmed,
+    CONFIGURED, answered, backend, class_of_kic, configured, kill_controllers, route, small, traffic,
+    unharmed,
 };
 use super::{configure, gateway, http, said};
+
+/// Routes that come while a canary serves.
+const CHANGES: u32 = 20;
 
 /// The options of the class, with a canary and an environment variable of Kong.
 fn options(level: &str, more: &Value) -> Value {
@@ -27,6 +34,13 @@ fn options(level: &str, more: &Value) -> Value {
         "scaleDownDelay": "5s", "keepFailedCanary": "0s", "watchAfterPromotion": "0s",
         "analysis": { "profile": "Off" },
     });
+    options
+}
+
+/// The same with those steps.
+fn stepping(level: &str, steps: &Value) -> Value {
+    let mut options = options(level, &json!([]));
+    options["dataPlaneOptions"]["deployment"]["rollout"]["strategy"]["canary"]["steps"] = steps.clone();
     options
 }
 
@@ -78,5 +92,47 @@ pub async fn a_canary_takes_its_configuration_before_it_serves(s: Scenario) -> R
                 .is_some_and(|told| told.reason == reasons::ROLLED_BACK)
     };
     wait::until(&s.api::<DataPlane>(), "edge", SOON, told).await?;
+    unharmed(traffic).await
+}
+
+/// While both serve, Kong Ingress Controller is killed, and routes come each second.
+pub async fn a_canary_while_routes_change_and_the_controller_dies(s: Scenario) -> Result<()> {
+    let steps = json!([{ "name": "half", "weight": 50, "approval": "Required" }]);
+    class_of_kic(&s).await?;
+    configure(&s, "small", stepping("notice", &steps)).await?;
+    backend(&s, "echo").await?;
+    gateway(&s, "edge", json!({ "listeners": [http("http", 80)] })).await?;
+    route(&s, "all", "edge", "/").await?;
+    let object = configured(&s, "edge").await?;
+    answered(&s, &object, "/first").await?;
+    let traffic = traffic(&s, &object)?;
+
+    configure(&s, "small", stepping("info", &steps)).await?;
+    let rollouts = s.api::<GatewayRollout>();
+    let waits = |rollout: &GatewayRollout| {
+        let status = rollout.status.as_ref().and_then(|status| status.conditions.as_deref());
+        conditions::get(status.unwrap_or_default(), types::PROGRESSING)
+            .is_some_and(|found| found.reason == reasons::AWAITING_APPROVAL)
+    };
+    let rollout = wait::until(&rollouts, "edge-1", CONFIGURED, waits).await?;
+    let churn = async {
+        let mut ticks = tokio::time::interval(Duration::from_secs(1));
+        for nth in 0..CHANGES {
+            ticks.tick().await;
+            route(&s, &format!("churn-{nth}"), "edge", &format!("/churn/{nth}")).await?;
+        }
+        Ok(())
+    };
+    tokio::try_join!(churn, kill_controllers(&s))?;
+    let last = format!("/churn/{}", CHANGES - 1);
+    answered(&s, &object, &last).await?;
+    let action = json!({ "verb": "Promote", "revision": rollout.spec.to.revision });
+    let promote = Patch::Merge(json!({ "spec": { "action": action } }));
+    rollouts.patch("edge-1", &PatchParams::default(), &promote).await?;
+    over(&s, "edge-1", reasons::PROMOTED).await?;
+    answered(&s, &object, &last).await?;
+    let object: Gateway = s.api().get("edge").await?;
+    ensure!(said(&object, "Programmed") == Some(("True", "Programmed")), "{:?}", object.status);
+    ensure!(said(&object, types::GATEWAY_ROLLED_OUT).is_some(), "{:?}", object.status);
     unharmed(traffic).await
 }

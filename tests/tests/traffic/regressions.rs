@@ -40,7 +40,11 @@ fn before_traffic() -> Vec<Worse> {
             container: leaks(environment("STANDIN_LEAK", "20000000")),
             reason: reasons::OUT_OF_MEMORY,
         },
-        Worse { what: "no route is known", container: empty, reason: reasons::ROUTE_MISMATCH },
+        Worse {
+            what: "routes that stable has are missing",
+            container: empty,
+            reason: reasons::ROUTE_MISMATCH,
+        },
     ]
 }
 
@@ -62,7 +66,9 @@ async fn rolled_back(stage: &Stage, all: Vec<Worse>) -> Result<()> {
 
 pub async fn what_shows_before_traffic_is_rolled_back(s: Scenario) -> Result<()> {
     let stage = Stage::begin(s, 1, &[Kind::Fresh, Kind::Kept]).await?;
-    let none = json!({ "data": { "none.yaml": "_format_version: \"3.0\"" } });
+    let other = "_format_version: \"3.0\"\nservices: [{ name: other, url: \"http://127.0.0.1:9\", \
+                 routes: [{ name: other, paths: [\"/other\"] }] }]";
+    let none = json!({ "data": { "none.yaml": other } });
     stage.scenario.api::<ConfigMap>().patch("kong", &PatchParams::default(), &Patch::Merge(none)).await?;
     let steps = json!([{ "name": "preview", "weight": 0, "hold": "20s" }, { "name": "half", "weight": 50 }]);
     let gates = json!({ "preflight": { "routeParity": { "mode": "Enforce" } } });
