@@ -131,6 +131,14 @@ pub const GRANTS: &[Grant] = &[
     },
     Grant {
         scope: Scope::Watched,
+        group: "batch",
+        resource: "jobs",
+        verbs: &["create", "get"],
+        names: ALL,
+        why: "hooks of rollouts that are Jobs",
+    },
+    Grant {
+        scope: Scope::Watched,
         group: "discovery.k8s.io",
         resource: "endpointslices",
         verbs: &["list"],

@@ -159,6 +159,11 @@ pub fn rollout(dataplane: &str, number: u64) -> String {
     format!("{dataplane}-{number}")
 }
 
+/// Job of a hook of a rollout. `asked` tells one time that it is asked from another.
+pub fn hook_job(rollout: &str, asked: &str) -> String {
+    child_name("rollout-hook", &format!("{rollout}-{}", digest(asked)))
+}
+
 /// Headless Service of the admin API of a `DataPlane`.
 pub fn admin_service(dataplane: &str) -> String {
     child_name("dataplane-admin", dataplane)

@@ -161,6 +161,12 @@ pub struct GatewayRolloutStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub analysis: Option<AnalysisStatus>,
 
+    /// Hooks that were asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[schemars(length(max = 128))]
+    pub hooks: Option<Vec<HookStatus>>,
+
     /// What became of the last verb.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_action: Option<LastAction>,
@@ -305,6 +311,19 @@ pub struct CountsStatus {
     pub n: i64,
     /// How many of them were bad.
     pub x: i64,
+}
+
+/// A hook that was asked.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HookStatus {
+    /// Names of its step and of the hook, with a stroke between.
+    #[schemars(length(min = 1, max = 127))]
+    pub name: String,
+    /// When it was first asked.
+    pub asked_at: Time,
+    /// `Waiting`, `Passed` or `Refused`.
+    pub answer: String,
 }
 
 /// What became of a verb.

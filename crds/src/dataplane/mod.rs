@@ -8,6 +8,7 @@ mod deployment;
 mod network;
 mod refused;
 mod resources;
+mod hook;
 mod rollout;
 mod status;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use network::{
 };
 pub use refused::{CertificateIssuer, ExtensionRef, KonnectCertificate, NamespacedName};
 pub use resources::{DisruptionBudget, DisruptionBudgetSpec, Resources, UnhealthyPodEvictionPolicy};
+pub use hook::{CanaryHook, HookJob, HookWhen};
 pub use rollout::{
     AnalysisProfile, Approval, BlueGreen, Canary, CanaryAnalysis, CanaryControlPlane, CanaryDeadlines,
     CanaryPromotion, CanaryStep, Capacity, Gate, OnFailure, OnInconclusive, Preflight, Promotion,

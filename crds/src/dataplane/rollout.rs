@@ -7,8 +7,10 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::hook::CanaryHook;
+
 /// A duration as Go writes it: `90s`, `15m`, `1h30m`.
-const DURATION: &str = r"^([0-9]+(h|m|s|ms))+$";
+pub(super) const DURATION: &str = r"^([0-9]+(h|m|s|ms))+$";
 /// A percentage from 1 to 100.
 const PERCENT: &str = r"^([1-9][0-9]?|100)%$";
 /// A share in percent, neither nothing nor everything.
@@ -222,7 +224,7 @@ pub enum Gate {
 }
 
 /// One step of a canary.
-#[derive(Clone, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, KubeSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CanaryStep {
     /// Its name, unique among the steps.
@@ -242,6 +244,12 @@ pub struct CanaryStep {
     /// Whether a person has to approve the step's end. Absent, nobody has to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+
+    /// Tests that have a say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub hooks: Option<Vec<CanaryHook>>,
 }
 
 /// Whether a person has to approve.

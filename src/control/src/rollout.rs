@@ -5,6 +5,7 @@
 //! writer, and this is not it.
 
 mod attempt;
+mod hooks;
 mod observe;
 mod probe;
 mod triggers;
@@ -20,6 +21,7 @@ use crds::names::annotations::PROMOTE_WHEN_READY;
 use crds::names::managers;
 use crds::rollout::{GatewayRolloutStatus, RolloutVerb};
 use crds::{DataPlane, GatewayRollout};
+use kong::hook::Caller;
 use kong::parity::Prober;
 use kong::scrape::Scraper;
 use kube::ResourceExt;
@@ -82,6 +84,7 @@ impl Failure for Error {
 pub struct Rollouts {
     cx: Context,
     prober: Prober,
+    caller: Caller,
     scraper: Scraper,
     /// What is known besides statuses, by uid; after a restart it is found out anew.
     attempts: Mutex<HashMap<String, Attempt>>,
@@ -136,7 +139,7 @@ impl Rollouts {
     /// # Errors
     /// Where the cryptography of this process has no version of TLS.
     pub fn new(cx: Context) -> Result<Self, tokio_rustls::rustls::Error> {
-        Ok(Self { cx, prober: Prober::new()?, scraper: Scraper::default(), attempts: Mutex::default() })
+        Ok(Self { cx, prober: Prober::new()?, caller: Caller::new()?, scraper: Scraper::default(), attempts: Mutex::default() })
     }
 
     fn attempts(&self) -> std::sync::MutexGuard<'_, HashMap<String, Attempt>> {

@@ -8,6 +8,7 @@ pub mod controller;
 mod exchange;
 pub mod exposition;
 pub mod figures;
+pub mod hook;
 mod lines;
 pub mod parity;
 pub mod scrape;

@@ -33,6 +33,13 @@ pub async fn edge(stage: &Stage, steps: &Value, more: &Value) -> Result<Edge> {
     stage.edge("edge", 2, &rollout).await
 }
 
+/// Changes how the pods change, from the next attempt on.
+pub async fn replan(stage: &Stage, rollout: &Value) -> Result<()> {
+    let plan = Patch::Merge(json!({ "spec": { "deployment": { "rollout": rollout } } }));
+    let api: Api<DataPlane> = stage.scenario.api();
+    api.patch("edge", &PatchParams::default(), &plan).await.map(drop).context("the plan")
+}
+
 /// Changes the pods, so that a rollout begins.
 pub async fn change(stage: &Stage, container: &Value) -> Result<()> {
     let proxy = proxy(2, container);

@@ -9,6 +9,7 @@ mod acted;
 mod attempt;
 mod canary;
 mod disruptions;
+mod hooks;
 mod regressions;
 mod rollouts;
 mod scaling;
@@ -38,6 +39,8 @@ fn main() -> ExitCode {
         canary::an_operator_that_is_killed_in_each_phase,
         acted::annotations_act_on_a_rollout,
         shaken::pods_go_while_both_serve,
+        hooks::hooks_that_say_yes_complete_the_upgrade,
+        hooks::hooks_that_say_no_roll_it_back,
         regressions::what_shows_before_traffic_is_rolled_back,
         regressions::a_slower_release_is_rolled_back,
         shaken::an_autoscaler_grows_what_serves,

@@ -10,6 +10,8 @@ use kong::attended::Ledger;
 use rollout::judge::Meter;
 use rollout::observation::{Configuration, Parity};
 
+use super::hooks::Call;
+
 /// What is known of one.
 #[derive(Default)]
 pub(super) struct Attempt {
@@ -31,6 +33,8 @@ pub(super) struct Attempt {
     pub refusals: HashMap<String, u32>,
     /// When Kong Ingress Controller was asked last.
     pub heard: Option<Instant>,
+    /// Hooks that were asked, by attempt, key and time.
+    pub calls: HashMap<String, Call>,
     /// What it said of the canary.
     pub pushed: Configuration,
 }

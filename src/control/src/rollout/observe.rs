@@ -72,7 +72,7 @@ impl Rollouts {
             configuration: configuration(state, attempt, (is_configured, &canary)),
             parity: attempt.parity,
             fed: !is_configured || self.is_fed(dataplane),
-            hooks: std::collections::BTreeMap::new(),
+            hooks: self.hooks(object, state, attempt).await,
             window,
             confounded: false,
             request: None,

@@ -38,6 +38,9 @@ pub fn tree(rollout: &GatewayRollout, pods: &[Pod], now: Timestamp) -> String {
         );
         line(&mut text, "", &words);
     }
+    for hook in status.hooks.iter().flatten() {
+        line(&mut text, "", &format!("├─ hook {}: {}", hook.name, hook.answer));
+    }
     let analysis = status.analysis.unwrap_or_default();
     let verdict = analysis.verdict.as_deref().unwrap_or("none yet");
     line(&mut text, "", &format!("└─ analysis: {verdict}, {} windows", analysis.windows_observed));
@@ -171,6 +174,7 @@ mod tests {
             "step": { "index": 1, "name": "half", "heldSeconds": 20, "holdSeconds": 60 },
             "weights": { "requested": "50%", "effective": "50%", "observed": "48.7%" },
             "replicas": { "stable": { "desired": 2, "ready": 2, "serving": 2 }, "canary": { "desired": 2, "ready": 1, "serving": 1 } },
+            "hooks": [{ "name": "preview/suite", "answer": "Passed", "askedAt": "2026-01-01T00:00:10Z" }],
             "preflight": { "config": "Accepted", "parity": { "checked": 12, "mismatched": 0 } },
             "analysis": { "windowsObserved": 3, "metrics": [{ "name": "gateway-errors", "critical": true,
                 "canary": { "n": 900, "x": 9 }, "stable": { "n": 910, "x": 1 }, "evidence": "3.1", "threshold": "6.2" }] },

@@ -5,12 +5,14 @@
 //! decision about a rollout; those are the machine's.
 
 mod course;
+mod hook;
 mod pods;
 mod stanza;
 mod status;
 mod words;
 
 pub use course::{Course, Live, Track, is_staged, latest, revision, serving};
+pub use hook::{Asking, ended};
 pub use pods::{Serving, pods};
 pub use stanza::{problems, strategy};
 pub use status::{Probed, Seen, state, status};

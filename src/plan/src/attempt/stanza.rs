@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use crds::PodTemplatePatch;
 use crds::dataplane::{
-    AnalysisProfile, Approval, Canary, CanaryAnalysis, CanaryDeadlines, CanaryPromotion, CanaryStep, Gate,
-    OnFailure, OnInconclusive, RolloutStrategy,
+    AnalysisProfile, Approval, Canary, CanaryAnalysis, CanaryDeadlines, CanaryHook, CanaryPromotion,
+    CanaryStep, Gate, HookWhen, OnFailure, OnInconclusive, RolloutStrategy,
 };
 use crds::names::PROXY_CONTAINER;
 use jiff::SignedDuration;
 use rollout::plan::{
-    Analysis, Approval as Approved, ControlPlane, Deadlines, Flaw, Gate as Gated, OnFailure as Failing,
-    OnInconclusive as Doubt, Plan, Ratio, RollbackWindow, Share, Step, Steps, Surge, Weight,
+    Analysis, Approval as Approved, ControlPlane, Deadlines, Flaw, Gate as Gated, Hook, OnFailure as Failing,
+    OnInconclusive as Doubt, Plan, Ratio, RollbackWindow, Share, Step, Steps, Surge, Weight, When,
 };
 use serde_json::Value;
 
@@ -141,6 +141,34 @@ impl Wrong {
         self.0.push(Problem::at(format!("{PATH}.{field}"), message));
     }
 
+    fn hooks(&mut self, field: &str, hooks: &[CanaryHook]) -> Vec<Hook> {
+        let mut read = Vec::new();
+        for (index, hook) in hooks.iter().enumerate() {
+            let at = format!("{field}[{index}]");
+            let containers =
+                hook.job.as_ref().map(|job| job.spec.as_value().pointer("/template/spec/containers"));
+            if containers.is_some_and(|found| found.and_then(Value::as_array).is_none_or(Vec::is_empty)) {
+                self.say(
+                    &format!("{at}.job.spec.template.spec.containers"),
+                    "a Job needs a container: add one".into(),
+                );
+            }
+            read.push(Hook {
+                name: hook.name.clone(),
+                when: match hook.when {
+                    Some(HookWhen::Exit) => When::Exit,
+                    Some(HookWhen::Enter) | None => When::Enter,
+                },
+                timeout: self.duration(
+                    &format!("{at}.timeout"),
+                    hook.timeout.as_deref(),
+                    Duration::from_mins(5),
+                ),
+            });
+        }
+        read
+    }
+
     fn steps(&mut self, steps: &[CanaryStep]) -> Option<Steps> {
         let read = |(index, step): (usize, &CanaryStep)| {
             let weight = u8::try_from(step.weight).ok().and_then(Weight::new);
@@ -155,7 +183,8 @@ impl Wrong {
                 weight: weight.unwrap_or(Weight::NONE),
                 hold: self.duration(&format!("steps[{index}].hold"), step.hold.as_deref(), Duration::ZERO),
                 approval: step.approval.map_or(Approved::Automatic, |Approval::Required| Approved::Required),
-                hooks: Vec::new(),
+                hooks: self
+                    .hooks(&format!("steps[{index}].hooks"), step.hooks.as_deref().unwrap_or_default()),
             }
         };
         let read: Vec<_> = steps.iter().enumerate().map(read).collect();

@@ -9,12 +9,12 @@ use crds::GatewayRollout;
 use crds::conditions::{self, Status, Update, reasons, types};
 use crds::k8s::{Time, Timestamp};
 use crds::rollout::{
-    AnalysisStatus, Completion, CountsStatus, GatewayRolloutStatus, LastAction, Memory, MetricStatus,
-    ParityStatus, PreflightStatus, RolloutVerb, Selection, StepStatus, TrackStatus, TracksStatus,
-    WantedStatus, WeightsStatus,
+    AnalysisStatus, Completion, CountsStatus, GatewayRolloutStatus, HookStatus, LastAction, Memory,
+    MetricStatus, ParityStatus, PreflightStatus, RolloutVerb, Selection, StepStatus, TrackStatus,
+    TracksStatus, WantedStatus, WeightsStatus,
 };
 use rollout::judge::{Counts, Evidence, Metric, Verdict, limits};
-use rollout::observation::{Configuration, Observation, Parity, Verb};
+use rollout::observation::{Answer, Configuration, Observation, Parity, Verb};
 use rollout::plan::Plan;
 use rollout::state::{Effect, Outcome, Pause, Phase, Stage, State};
 use rollout::wanted::{Selects, Wanted};
@@ -71,6 +71,7 @@ pub fn status(object: &GatewayRollout, seen: &Seen<'_>) -> GatewayRolloutStatus 
         replicas: Some(replicas(seen)),
         preflight: preflight(seen, before.preflight),
         analysis: analysis(seen),
+        hooks: hooks(seen),
         last_action: last_action(seen),
         completion: completion(seen)
             .map(|now| before.completion.filter(|old| old.status == now.status).unwrap_or(now)),
@@ -231,6 +232,21 @@ const fn verb(verb: Verb) -> RolloutVerb {
         Verb::Retry => RolloutVerb::Retry,
         Verb::Rollback => RolloutVerb::Rollback,
     }
+}
+
+/// What became of those that were asked.
+fn hooks(seen: &Seen<'_>) -> Option<Vec<HookStatus>> {
+    let said = |answer| match answer {
+        Answer::Waiting => "Waiting",
+        Answer::Passed => "Passed",
+        Answer::Refused => "Refused",
+    };
+    let all = seen.state.hooks.iter().map(|(name, asked)| HookStatus {
+        name: name.clone(),
+        asked_at: Time(asked.at),
+        answer: said(asked.answer).to_owned(),
+    });
+    (!seen.state.hooks.is_empty()).then(|| all.collect())
 }
 
 /// How it ended, as the condition's reason.
