@@ -141,7 +141,7 @@ mod tests {
         let nodes = find(&schema, "", &|value| value.get("x-kubernetes-validations").is_some());
         let rules: Vec<_> =
             nodes.iter().flat_map(|(_, node)| node["x-kubernetes-validations"].as_array().unwrap()).collect();
-        assert_eq!(rules.len(), 13);
+        assert_eq!(rules.len(), 14);
         for rule in rules {
             assert!(text.contains(rule["rule"].as_str().unwrap()), "{rule}");
             let words = rule.get("message").or_else(|| rule.get("messageExpression"));
@@ -191,6 +191,6 @@ mod tests {
             .iter()
             .map(|column| &column["name"])
             .collect();
-        assert_eq!(columns, ["Ready", "Age", "Reason", "Replicas", "Address"]);
+        assert_eq!(columns, ["Ready", "Rollout", "Age", "Stable", "Canary", "Reason", "Replicas", "Address"]);
     }
 }

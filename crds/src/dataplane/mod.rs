@@ -5,10 +5,10 @@
 //! checked where objects are planned.
 
 mod deployment;
+mod hook;
 mod network;
 mod refused;
 mod resources;
-mod hook;
 mod rollout;
 mod status;
 #[cfg(test)]
@@ -19,13 +19,13 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 pub use deployment::{DeploymentOptions, HorizontalScaling, Scaling};
+pub use hook::{CanaryHook, HookJob, HookWhen};
 pub use network::{
     ExternalTrafficPolicy, IngressPort, IngressService, IpFamily, IpFamilyPolicy, Network, Protocol,
     ServiceType, Services,
 };
 pub use refused::{CertificateIssuer, ExtensionRef, KonnectCertificate, NamespacedName};
 pub use resources::{DisruptionBudget, DisruptionBudgetSpec, Resources, UnhealthyPodEvictionPolicy};
-pub use hook::{CanaryHook, HookJob, HookWhen};
 pub use rollout::{
     AnalysisProfile, Approval, BlueGreen, Canary, CanaryAnalysis, CanaryControlPlane, CanaryDeadlines,
     CanaryPromotion, CanaryStep, Capacity, Gate, OnFailure, OnInconclusive, Preflight, Promotion,

@@ -139,7 +139,13 @@ impl Rollouts {
     /// # Errors
     /// Where the cryptography of this process has no version of TLS.
     pub fn new(cx: Context) -> Result<Self, tokio_rustls::rustls::Error> {
-        Ok(Self { cx, prober: Prober::new()?, caller: Caller::new()?, scraper: Scraper::default(), attempts: Mutex::default() })
+        Ok(Self {
+            cx,
+            prober: Prober::new()?,
+            caller: Caller::new()?,
+            scraper: Scraper::default(),
+            attempts: Mutex::default(),
+        })
     }
 
     fn attempts(&self) -> std::sync::MutexGuard<'_, HashMap<String, Attempt>> {

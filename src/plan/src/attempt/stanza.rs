@@ -153,18 +153,21 @@ impl Wrong {
                     "a Job needs a container: add one".into(),
                 );
             }
-            read.push(Hook {
-                name: hook.name.clone(),
-                when: match hook.when {
-                    Some(HookWhen::Exit) => When::Exit,
-                    Some(HookWhen::Enter) | None => When::Enter,
-                },
-                timeout: self.duration(
-                    &format!("{at}.timeout"),
-                    hook.timeout.as_deref(),
-                    Duration::from_mins(5),
-                ),
-            });
+            // A name that is there twice is refused by the definition.
+            if read.iter().all(|known: &Hook| known.name != hook.name) {
+                read.push(Hook {
+                    name: hook.name.clone(),
+                    when: match hook.when {
+                        Some(HookWhen::Exit) => When::Exit,
+                        Some(HookWhen::Enter) | None => When::Enter,
+                    },
+                    timeout: self.duration(
+                        &format!("{at}.timeout"),
+                        hook.timeout.as_deref(),
+                        Duration::from_mins(5),
+                    ),
+                });
+            }
         }
         read
     }
