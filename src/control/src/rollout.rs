@@ -226,7 +226,7 @@ impl Rollouts {
         }
         let probed = self.probe(object, &wanted, attempt).await?;
         for event in &wanted.events {
-            self.tell(object, event);
+            self.tell(object, event, (plan, &state));
         }
         let probed = Probed { words: probed };
         let seen = Seen {
@@ -243,8 +243,8 @@ impl Rollouts {
         Ok(Outcome { status, next })
     }
 
-    fn tell(&self, object: &GatewayRollout, event: &Event) {
-        let told = plan::attempt::told(event);
+    fn tell(&self, object: &GatewayRollout, event: &Event, attempt: (&Plan, &State)) {
+        let told = plan::attempt::told(event, attempt);
         let happening =
             Happening { action: "Rollout", reason: told.reason, note: &told.note, warns: told.warns };
         self.cx.kit.events.happened(object, &happening);

@@ -26,7 +26,7 @@ const ELSEWHERE: [&str; 3] = [
     "create authorization.k8s.io subjectaccessreviews",
 ];
 /// What rollouts alone use.
-const OF_ROLLOUTS: [&str; 3] = ["endpointslices", "gatewayrollouts", "gatewayrollouts/status"];
+const OF_ROLLOUTS: [&str; 4] = ["endpointslices", "gatewayrollouts", "gatewayrollouts/status", "jobs"];
 /// Between two looks into the audit log.
 const BETWEEN: Duration = Duration::from_secs(1);
 

@@ -100,8 +100,9 @@ fn track(
     let own = pods.iter().filter(|pod| pod.labels().get(labels::TRACK) == Some(&revision.track));
     let mut own: Vec<_> = own.map(|pod| format!("{}  {}", pod.name_any(), state(pod))).collect();
     own.sort();
-    for pod in own {
-        line(text, indent, &format!("└─ {pod}"));
+    for (nth, pod) in own.iter().enumerate() {
+        let branch = if nth + 1 == own.len() { "└─" } else { "├─" };
+        line(text, indent, &format!("{branch} {pod}"));
     }
 }
 

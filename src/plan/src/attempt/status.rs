@@ -291,7 +291,9 @@ fn paused(seen: &Seen<'_>, step: &str) -> Option<Update> {
             let remedy = "set spec.action.verb to Promote to go on, or to Abort";
             say(reasons::AWAITING_APPROVAL, format!("step {step:?} is done: {remedy}"))
         }
-        Pause::Inconclusive(verdict) => say(reasons::AWAITING_DATA, words::doubt(*verdict).into()),
+        Pause::Inconclusive(verdict) => {
+            say(reasons::AWAITING_DATA, words::doubts(seen.plan, seen.state, *verdict))
+        }
         Pause::Failed(why) => {
             let remedy = "set spec.action.verb to Retry or Abort";
             say(reasons::FAILED_AND_KEPT, format!("{}: {remedy}", words::sentence(why)))
@@ -387,7 +389,9 @@ fn conclusive(seen: &Seen<'_>) -> Update {
                 why.map_or_else(|| words::doubt(verdict).to_owned(), words::sentence),
             )
         }
-        Some(verdict) => say(Status::False, words::of_verdict(verdict), words::doubt(verdict).into()),
+        Some(verdict) => {
+            say(Status::False, words::of_verdict(verdict), words::doubts(seen.plan, seen.state, verdict))
+        }
         None => say(Status::Unknown, reasons::NOT_OBSERVED, "no step with traffic has ended yet".into()),
     }
 }

@@ -3,8 +3,10 @@
 //! In: reasons and events of the machine. Out: reasons of conditions and events, and sentences with the remedy. Never: a
 //! decision.
 
-use rollout::judge::{Alarm, Verdict};
+use rollout::judge::{Alarm, Shortfall, Verdict};
 use rollout::observation::Trouble;
+use rollout::plan::Plan;
+use rollout::state::State;
 use rollout::wanted::{Event, Reason};
 
 use crds::conditions::reasons;
@@ -21,7 +23,7 @@ pub struct Told {
 }
 
 /// What an event of the machine is called, and says.
-pub fn told(event: &Event) -> Told {
+pub fn told(event: &Event, (plan, state): (&Plan, &State)) -> Told {
     let normal = |reason, note: String| Told { warns: false, reason, note };
     let warning = |reason, note: String| Told { warns: true, reason, note };
     match event {
@@ -30,7 +32,7 @@ pub fn told(event: &Event) -> Told {
         Event::Entered(step) => normal("StepEntered", format!("step {step:?} begins")),
         Event::Passed(step) => normal("StepPassed", format!("step {step:?} is passed")),
         Event::AwaitingApproval(step) => normal("AwaitingApproval", step.as_ref().map_or_else(|| "the promotion waits for approval: set spec.action.verb to Promote".into(), |step| format!("the end of step {step:?} waits for approval: set spec.action.verb to Promote"))),
-        Event::Inconclusive(verdict) => warning("AnalysisInconclusive", doubt(*verdict).into()),
+        Event::Inconclusive(verdict) => warning("AnalysisInconclusive", doubts(plan, state, *verdict)),
         Event::Warning(reason) | Event::Failed(reason) => warning(found(reason), sentence(reason)),
         Event::Promoted => normal("RolloutPromoted", "the new revision serves everything".into()),
         Event::Succeeded => normal("RolloutSucceeded", "the old revision is gone".into()),
@@ -93,6 +95,30 @@ pub(super) const fn of_verdict(verdict: Verdict) -> &'static str {
         Verdict::NoData => reasons::METRICS_UNAVAILABLE,
         Verdict::Noisy => reasons::ENVIRONMENT_NOISY,
     }
+}
+
+/// Why nothing can be said of the step that an attempt is in, with figures and the remedy.
+pub(super) fn doubts(plan: &Plan, state: &State, verdict: Verdict) -> String {
+    let analysis = plan.analysis.as_ref().filter(|_| verdict == Verdict::Insufficient);
+    let Some(analysis) = analysis else { return doubt(verdict).to_owned() };
+    let shortfalls = state.record.shortfalls(analysis);
+    if shortfalls.is_empty() || shortfalls.iter().any(|short| short.step.of == 0) {
+        return doubt(verdict).to_owned();
+    }
+    let short: Vec<_> = shortfalls.iter().map(shortfall).collect();
+    let remedy = "lengthen the step, raise its weight or analysis.errorBudget, or decide by spec.action (Resume, Promote or Abort)";
+    format!("too little was seen of the canary in this step to say anything. {}: {remedy}", short.join("; "))
+}
+
+fn shortfall(short: &Shortfall<'_>) -> String {
+    let Shortfall { metric, step, needed } = short;
+    if step.of < *needed {
+        return format!("{metric} has {} of the {needed} requests that it needs", step.of);
+    }
+    format!(
+        "{metric} is bad in {} of {}, which is too many for the budget and too few to compare",
+        step.failed, step.of
+    )
 }
 
 /// Why nothing can be said, with the remedy.
@@ -159,4 +185,47 @@ fn worse(alarm: &Alarm) -> String {
         "{metric}: {} of {} at the canary, {} of {} at stable; evidence {evidence:.1}, and {threshold:.1} is beyond doubt",
         canary.failed, canary.of, control.failed, control.of
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use crds::dataplane::{Canary, CanaryStep, RolloutStrategy};
+    use jiff::Timestamp;
+    use rollout::judge::{Counts, Evidence, Metric};
+    use rollout::observation::Revision;
+
+    use super::*;
+
+    fn attempt() -> (Plan, State) {
+        let steps = vec![CanaryStep { name: "half".into(), weight: 50, ..CanaryStep::default() }];
+        let canary = Canary { steps, ..Canary::default() };
+        let strategy = RolloutStrategy { canary: Some(canary), ..RolloutStrategy::default() };
+        let plan = crate::attempt::strategy(&strategy, None, None).unwrap();
+        let revision = |name: &str| Revision(name.to_owned());
+        (plan, State::begin(revision("a"), revision("b"), false, Timestamp::UNIX_EPOCH))
+    }
+
+    fn counted(step: Counts) -> Evidence {
+        let mut evidence = Evidence::default();
+        evidence.step = step;
+        evidence
+    }
+
+    #[test]
+    fn what_a_step_lacks_is_told_in_figures() {
+        let (plan, mut state) = attempt();
+        let words = |state: &State| doubts(&plan, state, Verdict::Insufficient);
+        assert!(words(&state).contains("prometheus plugin"), "nothing was counted: {}", words(&state));
+        for metric in Metric::ALL {
+            let step = Counts::new(0, if metric == Metric::GatewayLatency { 360 } else { 900 });
+            state.record.metrics.insert(metric.name().into(), counted(step));
+        }
+        let told = words(&state);
+        assert!(told.contains("gateway-latency has 360 of the 666 requests that it needs"), "{told}");
+        assert!(!told.contains("gateway-errors"), "{told}");
+        let slow = counted(Counts::new(12, 720));
+        state.record.metrics.insert(Metric::GatewayLatency.name().into(), slow);
+        assert!(words(&state).contains("gateway-latency is bad in 12 of 720"), "{}", words(&state));
+        assert_eq!(doubts(&plan, &state, Verdict::NoData), doubt(Verdict::NoData));
+    }
 }

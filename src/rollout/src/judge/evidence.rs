@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::dispersion::Dispersion;
-use super::number::upper_bound;
+use super::number::{count, upper_bound};
 use super::sequential::{Counts, Pair, Soundness, Worsening};
 
 /// Evidence at which "not too much worse" is proven: a wrong pass has a probability of 1 in 20 at most.
@@ -44,6 +44,21 @@ pub struct Limits {
     pub budget: f64,
     /// The difference of shares below which a difference is of no interest.
     pub difference: f64,
+}
+
+impl Limits {
+    /// The probability that one look at the budget is wrong.
+    fn look(&self) -> f64 {
+        self.alpha / 2.0
+    }
+
+    /// Requests below which not even a canary without a failure is within its budget: a look at fewer is wasted.
+    pub fn fewest(&self) -> u64 {
+        if self.budget >= 1.0 {
+            return 1;
+        }
+        count((self.look().ln() / (1.0 - self.budget).ln()).ceil()).max(1)
+    }
 }
 
 impl Evidence {
@@ -117,9 +132,10 @@ impl Evidence {
         most + mean.ln() >= Self::threshold(limits)
     }
 
-    /// Whether so few of this step's requests failed that the control does not matter. To be asked once.
+    /// Whether so few of this step's requests failed that the control does not matter. To be asked twice at most: each look
+    /// has half of the probability of a wrong answer.
     pub fn is_within_budget(&self, limits: &Limits) -> bool {
-        upper_bound(self.step.failed, self.step.of, limits.alpha) <= limits.budget
+        upper_bound(self.step.failed, self.step.of, limits.look()) <= limits.budget
     }
 
     /// Whether the canary is shown to be not too much worse. May be asked at any time.
@@ -148,6 +164,15 @@ mod tests {
         }
         assert!(worse.is_worse(worse.control.rate(), &LIMITS) && !worse.is_noisy(&LIMITS));
         assert!(noisy.is_noisy(&LIMITS));
+    }
+
+    #[test]
+    fn a_look_is_taken_when_a_canary_without_a_failure_passes_and_no_sooner() {
+        let with = |requests| Evidence { step: Counts::new(0, requests), ..Evidence::default() };
+        assert!(with(LIMITS.fewest()).is_within_budget(&LIMITS));
+        assert!(!with(LIMITS.fewest() - 1).is_within_budget(&LIMITS));
+        assert_eq!(LIMITS.fewest(), 666, "ln(0.00125) / ln(0.99)");
+        assert_eq!(Limits { budget: 1.0, ..LIMITS }.fewest(), 1);
     }
 
     #[test]

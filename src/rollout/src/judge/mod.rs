@@ -17,5 +17,5 @@ pub use dispersion::Dispersion;
 pub use evidence::{Evidence, Limits};
 pub use metric::{BUCKETS, Histogram, Metric};
 pub use number::{count, real, upper_bound};
-pub use record::{Alarm, Record, Verdict, limits};
+pub use record::{Alarm, Record, Shortfall, Verdict, limits};
 pub use sequential::{Counts, Pair, Soundness, Worsening};

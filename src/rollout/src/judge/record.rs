@@ -45,6 +45,17 @@ pub struct Alarm {
     pub threshold: f64,
 }
 
+/// A metric that does not let a step pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shortfall<'a> {
+    /// The metric.
+    pub metric: &'a str,
+    /// The canary's counts in this step.
+    pub step: Counts,
+    /// Requests that it needs before anything is said.
+    pub needed: u64,
+}
+
 /// All of it, for an attempt: what a status keeps, so that a restart loses no more than the open window.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -59,7 +70,7 @@ pub struct Record {
     observed: u64,
     /// Windows of this step.
     pub windows: u32,
-    /// Whether the one look at the budget was taken in this step.
+    /// Whether the first look at the budget was taken in this step.
     looked: bool,
     /// What the control had before it went, by metric.
     baseline: Option<BTreeMap<String, Counts>>,
@@ -137,9 +148,9 @@ impl Record {
         baseline.get(name).copied().filter(|counts| counts.of >= FEWEST)
     }
 
-    /// The verdict at the end of a step that lasted `hold`. The budget is looked at once, at the first call that has
-    /// enough data: when that is does not depend on failures. Later calls of the same step pass by proof only.
-    pub fn conclude(&mut self, analysis: &Analysis, hold: Duration) -> Verdict {
+    /// The verdict at the end of a step that lasted `hold`. The budget is looked at at the first call that has enough data,
+    /// and at the `last` one: neither moment depends on failures. Other calls of the same step pass by proof only.
+    pub fn conclude(&mut self, analysis: &Analysis, hold: Duration, last: bool) -> Verdict {
         if self.alarm(analysis).is_some() {
             return Verdict::Fail;
         }
@@ -152,11 +163,11 @@ impl Record {
         if known.iter().any(|(known, limits)| known.is_noisy(limits)) {
             return Verdict::Noisy;
         }
-        let enough = known.iter().all(|(known, _)| known.step.of >= analysis.min_requests.max(1));
+        let enough = known.iter().all(|(known, limits)| known.step.of >= needed(analysis, limits));
         if known.len() < critical.len() || !enough || !self.is_observed(hold) {
             return Verdict::Insufficient;
         }
-        let budget = !self.looked;
+        let budget = !self.looked || last;
         let fine = known
             .iter()
             .all(|(known, limits)| known.is_sound() || (budget && known.is_within_budget(limits)));
@@ -164,11 +175,27 @@ impl Record {
         if fine { Verdict::Pass } else { Verdict::Insufficient }
     }
 
+    /// Which metrics keep the step from passing, while none of them is an alarm.
+    pub fn shortfalls<'a>(&self, analysis: &'a Analysis) -> Vec<Shortfall<'a>> {
+        let of = |(metric, limits): (&'a str, Limits)| {
+            let known = self.metrics.get(metric).copied().unwrap_or_default();
+            let needed = needed(analysis, &limits);
+            let passes = known.step.of >= needed && (known.is_sound() || known.is_within_budget(&limits));
+            (!passes).then_some(Shortfall { metric, step: known.step, needed })
+        };
+        critical(analysis).filter_map(of).collect()
+    }
+
     /// Whether four fifths of the step were observed.
     fn is_observed(&self, hold: Duration) -> bool {
         let hold = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
         self.observed >= count(real(hold) * 0.8)
     }
+}
+
+/// Requests of the canary that a step needs: what was asked for, and no fewer than can pass.
+fn needed(analysis: &Analysis, limits: &Limits) -> u64 {
+    analysis.min_requests.max(limits.fewest())
 }
 
 /// The metrics that decide.

@@ -94,10 +94,11 @@ impl Turn<'_> {
         if self.state.judged {
             return true;
         }
-        let verdict = self.state.record.conclude(analysis, step.hold);
         let extended = step.hold.saturating_mul(2).max(step.hold.saturating_add(EXTENSION));
+        let last = self.state.held >= millis(extended);
+        let verdict = self.state.record.conclude(analysis, step.hold, last);
         self.state.judged = verdict == Verdict::Pass;
-        if !self.state.judged && self.state.held >= millis(extended) {
+        if !self.state.judged && last {
             self.doubt(verdict);
         }
         self.state.judged
