@@ -3,7 +3,7 @@
 
 mod deployment;
 
-pub use deployment::{Deploy, NAME, SELECTOR, deploy, explained, pods, rolled, strict};
+pub use deployment::{Deploy, NAME, SELECTOR, deploy, explained, kustomized, pods, rolled, strict};
 
 use std::path::Path;
 use std::process::Stdio;

@@ -10,6 +10,7 @@ mod enter;
 mod generate;
 mod image;
 mod products;
+mod release;
 mod show;
 mod simulate;
 mod test;
@@ -40,6 +41,7 @@ enum Task {
     Image(image::Arguments),
     Generate(generate::Arguments),
     Check(check::Arguments),
+    Release(release::Arguments),
     /// The same as `check layers`: which crate may depend on which. Takes seconds.
     Layers,
 }
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Task::Image(arguments) => image::run(&arguments),
         Task::Generate(arguments) => generate::run(&arguments),
         Task::Check(arguments) => Ok(check::run(&arguments)),
+        Task::Release(arguments) => release::run(&arguments),
         Task::Layers => Ok(check::run(&check::Arguments::only(check::Name::Layers))),
     };
     match done {

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, bail, ensure};
 use cluster::image::Archive;
 
+use crate::generate::install::IMAGE;
 use crate::tree;
 
 /// How programs are built.
@@ -101,7 +102,7 @@ pub const IMAGES: &[Recipe] = &[
         name: "silverback",
         package: "operator",
         program: "silverback",
-        references: &["localhost/silverback/silverback:dev"],
+        references: &[IMAGE],
         env: &[],
         user: "65532:65532",
         stop_signal: None,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{offline, rollouts};
+use crate::{doctor, offline, rollouts};
 
 pub use webhooks::{CertificateSource, Webhooks};
 
@@ -33,6 +33,8 @@ pub enum Command {
     Render(offline::Render),
     /// Show and steer how changes of pods reach the traffic.
     Rollout(rollouts::Rollout),
+    /// Say what is wrong with an installation, and what to do about it.
+    Doctor(doctor::Doctor),
 }
 
 /// Options of `silverback run`. Of one that is given twice the last one counts, so that a manifest can be overlaid.

@@ -3,6 +3,7 @@
 mod admission;
 mod allocator;
 mod args;
+mod doctor;
 mod logs;
 mod offline;
 mod rollouts;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Command::Default(options) => return offline::default(&options),
         Command::Render(options) => return offline::render(&options),
         Command::Rollout(options) => return rollouts::rollout(&options),
+        Command::Doctor(options) => return doctor::doctor(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,8 +1,10 @@
 //! The operator as its image in pods, as an administrator runs it.
 //!
-//! In: how many replicas, and how they are started. Out: a Deployment whose pods are those of the Service of the
-//! webhooks. Never: definitions, roles or that Service, which `manifests/` holds.
+//! In: how many replicas, and how they are started. Out: `manifests/base` applied with that. Never: a Deployment of
+//! the tests' own.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -14,9 +16,11 @@ use k8s_openapi::api::admissionregistration::v1::{
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::api::{Api, ListParams};
 use serde_json::{Value, json};
+use tokio::process::Command;
 
+use crate::artifacts::root;
 use crate::wait;
 
 /// Name of the Deployment, of its container, and of the service account it runs under.
@@ -24,7 +28,6 @@ pub const NAME: &str = "silverback";
 /// The label that the Service of the webhooks selects pods by.
 pub const SELECTOR: &str = "app.kubernetes.io/name=silverback";
 
-const IMAGE: &str = "localhost/silverback/silverback:dev";
 /// As long as a replica may take on a machine that is busy with other tests, twice: they come one after the other.
 const ROLLED: Duration = Duration::from_mins(3);
 /// As long as it may take the leader to get its lease and to reach itself through the API server.
@@ -47,15 +50,23 @@ impl Default for Deploy {
     }
 }
 
-/// Deploys the operator into its own namespace, and waits until all pods are ready.
+/// Installs the operator from `manifests/base` by kubectl, and waits until all pods are ready.
 ///
 /// # Errors
-/// The API server's; or when the pods are not ready in time.
-pub async fn deploy(client: &Client, how: &Deploy) -> Result<()> {
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
-    let own = PatchParams::apply("tests").force();
-    deployments.patch(NAME, &own, &Patch::Apply(how.object())).await?;
+/// kubectl's own words; or when the pods are not ready in time.
+pub async fn deploy(cluster: &Cluster, client: &Client, how: &Deploy) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    how.overlay(folder.path())?;
+    kustomized(cluster.kubectl()?, folder.path()).await?;
     rolled(client).await
+}
+
+/// Applies a kustomization by server-side apply.
+///
+/// # Errors
+/// kubectl's own words.
+pub async fn kustomized(mut kubectl: Command, folder: &Path) -> Result<String> {
+    super::run(kubectl.args(["apply", "--server-side", "--kustomize"]).arg(folder)).await
 }
 
 /// Waits until every pod of the operator is of its latest template and ready.
@@ -125,63 +136,38 @@ fn is_rolled(deployment: &Deployment) -> bool {
 }
 
 impl Deploy {
-    fn object(&self) -> Value {
-        let labels = json!({ "app.kubernetes.io/name": NAME });
-        json!({
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": { "name": NAME, "namespace": NAMESPACE, "labels": labels },
-            "spec": {
-                "replicas": self.replicas,
-                "selector": { "matchLabels": labels },
-                // A replica that stops is replaced before it goes.
-                "strategy": { "type": "RollingUpdate", "rollingUpdate": { "maxUnavailable": 0, "maxSurge": 1 } },
-                "template": { "metadata": { "labels": labels }, "spec": self.pod() },
-            },
-        })
+    /// A kustomization over `manifests/base`, as an administrator keeps one in Git.
+    fn overlay(&self, folder: &Path) -> Result<()> {
+        let base = above(&folder.canonicalize()?).join(root().strip_prefix("/")?).join("manifests/base");
+        let kustomization = json!({
+            "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
+            "resources": [base], "patches": [{ "path": "deployment.yaml" }],
+        });
+        fs::write(folder.join("kustomization.yaml"), kustomization.to_string())?;
+        fs::write(folder.join("deployment.yaml"), self.patch().to_string())?;
+        Ok(())
     }
 
-    fn pod(&self) -> Value {
-        let mounted = self
-            .secret
-            .iter()
-            .map(|(_, path)| json!({ "name": "pair", "mountPath": path, "readOnly": true }));
-        let volumes =
-            self.secret.iter().map(|(name, _)| json!({ "name": "pair", "secret": { "secretName": name } }));
+    fn patch(&self) -> Value {
+        let mount =
+            |(_, path): &(String, String)| json!({ "name": "pair", "mountPath": path, "readOnly": true });
+        let volume =
+            |(name, _): &(String, String)| json!({ "name": "pair", "secret": { "secretName": name } });
+        let mounts: Vec<_> = self.secret.iter().map(mount).collect();
+        let volumes: Vec<_> = self.secret.iter().map(volume).collect();
+        let container = json!({ "name": NAME, "args": self.arguments, "volumeMounts": mounts });
+        let pod = json!({ "containers": [container], "volumes": volumes });
         json!({
-            "serviceAccountName": NAME,
-            "securityContext": {
-                "runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532,
-                "seccompProfile": { "type": "RuntimeDefault" },
-            },
-            // Longer than it serves on after the signal, and drains.
-            "terminationGracePeriodSeconds": 40,
-            "containers": [{
-                "name": NAME,
-                "image": IMAGE,
-                "imagePullPolicy": "IfNotPresent",
-                "args": self.arguments,
-                "ports": [
-                    { "name": "webhooks", "containerPort": 9443 },
-                    { "name": "metrics", "containerPort": 8443 },
-                    { "name": "probes", "containerPort": 8081 },
-                ],
-                "readinessProbe": probe("/readyz"),
-                "livenessProbe": probe("/healthz"),
-                "securityContext": {
-                    "allowPrivilegeEscalation": false,
-                    "capabilities": { "drop": ["ALL"] },
-                    "readOnlyRootFilesystem": true,
-                },
-                "volumeMounts": mounted.collect::<Vec<_>>(),
-            }],
-            "volumes": volumes.collect::<Vec<_>>(),
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": { "name": NAME, "namespace": NAMESPACE },
+            "spec": { "replicas": self.replicas, "template": { "spec": pod } },
         })
     }
 }
 
-fn probe(path: &str) -> Value {
-    json!({ "httpGet": { "path": path, "port": "probes" }, "periodSeconds": 1, "failureThreshold": 5, "timeoutSeconds": 5 })
+/// The way from a folder up to the root: kustomize takes no absolute paths.
+fn above(folder: &Path) -> PathBuf {
+    folder.components().skip(1).map(|_| "..").collect()
 }
 
 #[cfg(test)]
@@ -206,10 +192,16 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_mounted_where_it_is_asked_for() {
-        assert_eq!(Deploy::default().pod()["volumes"], json!([]));
+    fn an_overlay_mounts_a_secret_where_it_is_asked_for() {
+        assert_eq!(Deploy::default().patch()["spec"]["template"]["spec"]["volumes"], json!([]));
         let with = Deploy { secret: Some(("pair".into(), "/certs".into())), ..Deploy::default() };
-        assert_eq!(with.pod()["volumes"][0]["secret"]["secretName"], "pair");
-        assert_eq!(with.pod()["containers"][0]["volumeMounts"][0]["mountPath"], "/certs");
+        let pod = &with.patch()["spec"]["template"]["spec"];
+        assert_eq!(pod["volumes"][0]["secret"]["secretName"], "pair");
+        assert_eq!(pod["containers"][0]["volumeMounts"][0]["mountPath"], "/certs");
+    }
+
+    #[test]
+    fn the_way_up_has_a_step_for_each_folder() {
+        assert_eq!(above(Path::new("/tmp/a")), Path::new("../.."));
     }
 }

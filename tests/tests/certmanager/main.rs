@@ -55,7 +55,7 @@ async fn cert_manager_issues_injects_and_renews(s: Scenario) -> Result<()> {
         secret: Some((SECRET.to_owned(), FOLDER.to_owned())),
         ..Deploy::default()
     };
-    install::deploy(&s.world.client, &deploy).await?;
+    install::deploy(&s.world.cluster, &s.world.client, &deploy).await?;
     injected(&s, &first.authority).await?;
     install::explained(&s.world.cluster, install::strict(&s.world.client).await).await?;
     Reviews::answered(&s.world.cluster, &s.namespace).await?;

@@ -2,6 +2,7 @@
 //!
 //! In: the tree. Out: one line for each check, and a remedy where it failed. Never: a change of a file.
 
+mod bundle;
 mod command;
 mod deny;
 mod layers;
@@ -45,6 +46,8 @@ pub enum Name {
     Sizes,
     /// Generated files are what would be generated.
     Generated,
+    /// The bundle for Operator Lifecycle Manager is what catalogues take.
+    Bundle,
     /// Dependencies have allowed licences, known sources, no unexplained duplicates, no known flaws.
     Deny,
 }
@@ -81,6 +84,7 @@ fn one(name: Name, root: &Path) -> anyhow::Result<Findings> {
         Name::Layers => layers::check(root),
         Name::Sizes => sizes::check(root),
         Name::Generated => Ok(Findings { wrong: generate::differences(root)?, notes: Vec::new() }),
+        Name::Bundle => bundle::check(root),
         Name::Deny => deny::check(root),
     }
 }
@@ -102,6 +106,7 @@ fn remedy(name: Name) -> &'static str {
         Name::Layers => "remove the dependency, or move the code to the crate that may have it",
         Name::Sizes => "split the file by what its parts are for; open it with `//!`",
         Name::Generated => "run `cargo xtask generate` and commit what it writes",
+        Name::Bundle => "see the rule; mend hack/xtask/src/generate/olm, then run `cargo xtask generate`",
         Name::Deny => "see deny.toml: choose another version or crate, or add a skip with its reason",
     }
 }

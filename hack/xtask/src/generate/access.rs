@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 use super::{File, yaml};
 
+/// What is applied in each watched namespace, in the place of `cluster.yaml`.
+pub const NAMESPACED: &str = "manifests/rbac/namespaced";
+
 const NAME: &str = "silverback";
 /// How the folder of a watched namespace is used.
 const EACH: &str =
@@ -44,7 +47,7 @@ pub fn files() -> anyhow::Result<Vec<File>> {
 }
 
 /// What the operator's guard of `/metrics` asks for.
-fn reader() -> Value {
+pub fn reader() -> Value {
     let role = named(&format!("{RBAC}/v1"), "ClusterRole", "silverback-metrics-reader");
     with(role, "rules", json!([{ "nonResourceURLs": ["/metrics"], "verbs": ["get"] }]))
 }
@@ -68,7 +71,7 @@ fn pair(prefix: &str, scope: Scope, name: &str) -> [Value; 2] {
     [with(role, "rules", rules(scope)), binding]
 }
 
-fn rules(scope: Scope) -> Value {
+pub fn rules(scope: Scope) -> Value {
     grants(scope).map(rule).chain(handed(scope).map(handed_rule)).collect()
 }
 

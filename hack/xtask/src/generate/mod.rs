@@ -6,6 +6,9 @@
 mod access;
 mod definitions;
 mod difference;
+pub mod install;
+pub mod olm;
+mod overlays;
 mod reference;
 pub mod samples;
 mod webhook;
@@ -45,7 +48,16 @@ impl File {
 }
 
 /// Folders that hold generated files and nothing else, so that what is no longer generated goes.
-const FOLDERS: [&str; 4] = ["crds/yaml", "manifests/rbac", "manifests/samples", "manifests/webhook"];
+const FOLDERS: [&str; 8] = [
+    "crds/yaml",
+    "manifests/base",
+    "manifests/components",
+    "manifests/olm",
+    "manifests/overlays",
+    "manifests/rbac",
+    "manifests/samples",
+    "manifests/webhook",
+];
 
 /// Writes or compares.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -80,8 +92,14 @@ pub fn differences(root: &Path) -> anyhow::Result<Vec<String>> {
 fn files() -> anyhow::Result<Vec<File>> {
     let mut files = definitions::files()?;
     files.extend(access::files()?);
-    files.extend(samples::files()?);
     files.extend(webhook::files()?);
+    // Rights in some namespaces only take the place of those in all of them.
+    let everywhere: Vec<_> = files.iter().filter(|file| !file.path.starts_with(access::NAMESPACED)).collect();
+    let base = install::files(&everywhere)?;
+    files.extend(base);
+    files.extend(overlays::files()?);
+    files.extend(olm::files()?);
+    files.extend(samples::files()?);
     files.push(reference::file());
     Ok(files)
 }

@@ -23,6 +23,11 @@ pub fn value<T: Serialize>(object: &T) -> anyhow::Result<Value> {
     Ok(value)
 }
 
+/// What [`documents`] wrote, without its first line.
+pub fn body(text: &str) -> &str {
+    text.strip_prefix(NOTICE).unwrap_or(text)
+}
+
 fn document(value: &Value) -> anyhow::Result<String> {
     let text = serde_saphyr::to_string(value)?;
     Ok(if text.ends_with('\n') { text } else { format!("{text}\n") })
